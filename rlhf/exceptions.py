@@ -1,0 +1,33 @@
+"""Every error the library raises on purpose.
+
+RlhfError
+├── ConfigError        a config has an unknown key or a value out of range
+├── DataError          a line, ranking or file cannot be used; says which and why
+├── PromptTooLong      a text does not fit the model's limit; nothing is ever cut in silence
+├── ModelError         a model cannot be found, loaded or used this way
+└── Cancelled          the reporter asked the training to stop
+"""
+
+
+class RlhfError(Exception):
+    """Base of all errors raised here."""
+
+
+class ConfigError(RlhfError):
+    """A config has an unknown key or a value out of range."""
+
+
+class DataError(RlhfError):
+    """A line, ranking or file cannot be used."""
+
+
+class PromptTooLong(RlhfError):
+    """A text does not fit the model's limit."""
+
+
+class ModelError(RlhfError):
+    """A model cannot be found, loaded or used this way."""
+
+
+class Cancelled(RlhfError):
+    """Whoever started the training asked it to stop."""

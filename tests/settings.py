@@ -1,0 +1,14 @@
+"""The product's settings with what tests need changed: a data folder of their own and a cheap hasher."""
+
+import os
+import tempfile
+
+os.environ.setdefault("KEDGE_DATA", tempfile.mkdtemp(prefix="kedge-tests-"))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The browser tests run Playwright's event loop in the thread that also uses the ORM.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+from webapp.settings import *
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
