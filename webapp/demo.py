@@ -1,0 +1,192 @@
+"""``make demo``: everything on one machine, from nothing, under one Ctrl+C.
+
+Phases: database and static files; demo data (``manage.py demo_data``, kept for the next start);
+then Redis, Celery worker, Celery beat and the web server as child processes, watched until one of
+them dies or somebody presses Ctrl+C.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from webapp.broker import Broker, broker_start
+from webapp.env import BASE_DIR, data_folder
+
+GRACE_SECONDS = 2.5
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "worker": ("celery", "-A", "webapp", "worker", "-Q", "cpu,gpu", "-c", "1", "-n", "demo@%h", "-l", "INFO"),
+    "beat": ("celery", "-A", "webapp", "beat", "-l", "INFO", "-s", "{data}/celerybeat-schedule", "--pidfile="),
+    "web": (
+        *("granian", "--interface", "wsgi", "--host", "{host}", "--port", "{port}"),
+        *("--workers", "1", "--blocking-threads", "8", "--no-ws", "webapp.wsgi:application"),
+    ),
+}
+
+
+@dataclass
+class Demo:
+    """The child processes and the folder they share."""
+
+    host: str
+    port: int
+    data: Path
+    children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def log(self, name: str) -> Path:
+        folder = self.data / "logs"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{name}.log"
+
+    def run(self, *arguments: str) -> None:
+        """One ``manage.py`` command to its end; what it prints is shown."""
+        # A process group of its own, so that Ctrl+C reaches it through ``stop`` alone.
+        child = subprocess.Popen([sys.executable, "manage.py", *arguments], cwd=BASE_DIR, start_new_session=True)
+        self.children["setup"] = child
+        if code := child.wait():
+            raise SystemExit(f"manage.py {arguments[0]} ended with {code}: what it printed above says why.")
+        del self.children["setup"]
+
+    def start(self, name: str, environment: Mapping[str, str]) -> None:
+        program, *rest = COMMANDS[name]
+        values = {"host": self.host, "port": str(self.port), "data": str(self.data)}
+        command = [str(Path(sys.executable).parent / program), *(part.format(**values) for part in rest)]
+        with self.log(name).open("ab") as out:
+            self.children[name] = subprocess.Popen(
+                command, cwd=BASE_DIR, env={**os.environ, **environment}, stdout=out, stderr=out, start_new_session=True
+            )
+
+    def watch(self) -> str:
+        """Block until a child dies; its name."""
+        while True:
+            for name, child in self.children.items():
+                if child.poll() is not None:
+                    return name
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        """End every process below this one within five seconds, training runs included.
+
+        A run that is cut off here is taken over from the database at the next start.
+        """
+        processes = psutil.Process().children(recursive=True)
+        for process in processes:
+            # Celery finishes its task on SIGTERM, which may take minutes; SIGQUIT stops at once.
+            _send(process, signal.SIGQUIT if "celery" in _name(process) else signal.SIGTERM)
+        _, alive = psutil.wait_procs(processes, timeout=GRACE_SECONDS)
+        for process in alive:
+            _send(process, signal.SIGKILL)
+        psutil.wait_procs(alive, timeout=1)
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _send(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        pass
+
+
+def port_check(host: str, port: int) -> None:
+    """Raise SystemExit when somebody else serves the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SystemExit(f"Port {port} is taken ({error.strerror}): try 'make demo PORT={port + 1}'.") from error
+
+
+def web_wait(demo: Demo, seconds: float = 60) -> None:
+    """Return when the web server takes connections."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if demo.children["web"].poll() is not None:
+            break
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex((demo.host, demo.port)) == 0:
+                return
+        time.sleep(0.1)
+    raise SystemExit(f"The web server did not start: see {demo.log('web')}.")
+
+
+def welcome(address: str, logins: Mapping[str, object]) -> str:
+    """What a new user reads: the address, the logins, and the call that starts a round."""
+    users = logins["users"]
+    assert isinstance(users, list)
+    lines = ["", f"Kedge is running:  {address}", ""]
+    lines += [f"  {user['role']:<10} {user['username']:<8} {user['password']}" for user in users]
+    lines += [
+        "",
+        "Rank as the annotator; as the lead open Rounds and press 'Start a round', or send:",
+        "",
+        f"  curl -X POST {address}/api/v1/projects/{logins['project']}/rounds/ \\",
+        f"    -H 'Authorization: Token {logins['token']}' -H 'Content-Type: application/json' \\",
+        """    -d '{"algorithm": "ppo"}'""",
+        "",
+        "Ctrl+C ends everything; the data stays in var/.",
+    ]
+    return "\n".join(lines)
+
+
+def serve(demo: Demo) -> None:
+    """Set up, start the servers and watch them."""
+    demo.run("migrate", "--verbosity", "0")
+    demo.run("collectstatic", "--no-input", "--verbosity", "0")
+    demo.run("demo_data")
+    broker: Broker = broker_start(log=demo.log("redis"))
+    if broker.warning:
+        print(broker.warning)
+    if broker.process is not None:
+        demo.children["redis"] = broker.process
+    for name in COMMANDS:
+        demo.start(name, {"CELERY_BROKER_URL": broker.url})
+    web_wait(demo)
+    logins = json.loads((demo.data / "demo.json").read_text())
+    print(welcome(f"http://{demo.host}:{demo.port}", logins), flush=True)
+    died = demo.watch()
+    raise SystemExit(f"The {died} process ended: see {demo.log(died)}.")
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
+    port_check(options.host, options.port)
+    demo = Demo(options.host, options.port, data_folder())
+    try:
+        serve(demo)
+    except KeyboardInterrupt:
+        print("\nStopping.", flush=True)
+    finally:
+        # A second Ctrl+C must not leave half of the processes behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        demo.stop()
+
+
+if __name__ == "__main__":
+    main()
