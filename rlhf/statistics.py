@@ -1,0 +1,128 @@
+"""Intervals for every figure: bootstrap, Wilson, rank correlation, standard error.
+
+All take independent units (normally one value for each prompt) and give a 95 % interval. Nothing
+here guesses: no values, or a value that is not a number, is a DataError that says so. With one
+unit the interval is that point, and ``n`` = 1 beside it says what it is worth.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from rlhf.exceptions import DataError
+from rlhf.types import Interval
+
+Z95 = 1.959963984540054  # 97.5 % quantile of the standard normal
+RESAMPLES = 1000
+_CHUNK = 2_000_000  # indices held at once, so that memory does not grow with n times resamples
+
+
+def bootstrap_mean(values: ArrayLike, seed: int = 0, n: int = RESAMPLES) -> Interval:
+    """The mean of ``values`` [units] and its percentile interval over ``n`` seeded resamples of units.
+
+    Efron & Tibshirani 1993, chapter 13. Raises DataError on no values or on NaN and infinity.
+    """
+    units = _checked(values, "bootstrap_mean")
+    means = resampled(units[:, None], seed, n)[:, 0]
+    return _interval(float(units.mean()), means, len(units))
+
+
+def paired_bootstrap(a: ArrayLike, b: ArrayLike, seed: int = 0, n: int = RESAMPLES) -> Interval:
+    """The mean of ``a - b`` over units measured twice, units resampled together: [units] each."""
+    first, second = _checked(a, "paired_bootstrap"), _checked(b, "paired_bootstrap")
+    if len(first) != len(second):
+        raise DataError(f"paired_bootstrap: {len(first)} and {len(second)} values; pairs need as many of each")
+    return bootstrap_mean(first - second, seed, n)
+
+
+def bootstrap_ratio(numerators: ArrayLike, denominators: ArrayLike, seed: int = 0, n: int = RESAMPLES) -> Interval:
+    """Σ numerators / Σ denominators, resampling units: for shares whose unit holds several trials.
+
+    A unit is a prompt, a trial one of its pairs or samples; resampling trials would call correlated
+    ones independent. Units without trials are left out. Raises DataError where no trial is left.
+    """
+    top, bottom = _checked(numerators, "bootstrap_ratio"), _checked(denominators, "bootstrap_ratio")
+    if len(top) != len(bottom):
+        raise DataError(f"bootstrap_ratio: {len(top)} numerators and {len(bottom)} denominators")
+    kept = bottom > 0
+    if not kept.any():
+        raise DataError("bootstrap_ratio: every denominator is 0, so there is nothing to take a share of")
+    top, bottom = top[kept], bottom[kept]
+    means = resampled(np.stack([top, bottom], axis=1), seed, n)
+    return _interval(float(top.sum() / bottom.sum()), means[:, 0] / means[:, 1], len(top))
+
+
+def resampled(columns: NDArray[np.float64], seed: int, n: int) -> NDArray[np.float64]:
+    """Column means [n, C] of ``n`` resamples with replacement of the rows of ``columns`` [units, C]."""
+    units = len(columns)
+    rng = np.random.default_rng(seed)
+    step = max(1, _CHUNK // units)
+    parts = [
+        columns[rng.integers(0, units, size=(min(step, n - start), units))].mean(axis=1) for start in range(0, n, step)
+    ]
+    return np.concatenate(parts)
+
+
+def wilson(successes: float, n: int) -> Interval:
+    """A share with Wilson's score interval (Wilson 1927); ``successes`` may hold halves for ties."""
+    if n <= 0:
+        raise DataError(f"wilson: a share of {n} trials is not defined")
+    if not 0 <= successes <= n:
+        raise DataError(f"wilson: {successes} successes in {n} trials")
+    share, z2 = successes / n, Z95 * Z95
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    # The ends are 0 and 1 exactly where no, or every, trial succeeded; rounding must not cross them.
+    return Interval(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)), n)
+
+
+def spearman(a: ArrayLike, b: ArrayLike) -> Interval | None:
+    """Spearman's rank correlation with Bonett & Wright's (2000) interval on Fisher's z scale.
+
+    None where it is not defined: fewer than four pairs, or one side constant.
+    """
+    first, second = _checked(a, "spearman", least=0), _checked(b, "spearman", least=0)
+    if len(first) != len(second):
+        raise DataError(f"spearman: {len(first)} and {len(second)} values; pairs need as many of each")
+    if len(first) < 4 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    rho = float(stats.spearmanr(first, second).statistic)
+    if abs(rho) >= 1 - 1e-12:  # Fisher's z is infinite
+        rho = float(round(rho))
+        return Interval(rho, rho, rho, len(first))
+    z, error = math.atanh(rho), math.sqrt((1 + rho * rho / 2) / (len(first) - 3))
+    return Interval(rho, math.tanh(z - Z95 * error), math.tanh(z + Z95 * error), len(first))
+
+
+def standard_error(values: ArrayLike) -> float:
+    """s / √n with the unbiased variance; DataError below two values, where it is not defined."""
+    units = _checked(values, "standard_error", least=2)
+    return float(units.std(ddof=1) / math.sqrt(len(units)))
+
+
+def normal_interval(values: ArrayLike) -> Interval:
+    """Mean ± 1.96 standard errors: for figures whose standard error is reported, such as KL."""
+    units = _checked(values, "normal_interval")
+    mean = float(units.mean())
+    half = Z95 * standard_error(units) if len(units) > 1 else 0.0
+    return Interval(mean, mean - half, mean + half, len(units))
+
+
+def _interval(value: float, resamples: NDArray[np.float64], n: int) -> Interval:
+    low, high = (float(x) for x in np.percentile(resamples, (2.5, 97.5)))
+    # A constant sample must give a point, not an interval of rounding errors beside it.
+    return Interval(value, min(low, value), max(high, value), n)
+
+
+def _checked(values: ArrayLike, name: str, least: int = 1) -> NDArray[np.float64]:
+    units = np.asarray(values, dtype=np.float64)
+    if units.ndim != 1:
+        raise DataError(f"{name}: one value for each unit is needed, not an array of shape {units.shape}")
+    if len(units) < least:
+        raise DataError(f"{name}: {len(units)} values; at least {least} needed")
+    bad = int((~np.isfinite(units)).sum())
+    if bad:
+        raise DataError(f"{name}: {bad} of {len(units)} values are NaN or infinite")
+    return units
