@@ -10,7 +10,6 @@ from django.db import models
 from django.db.models import F, Q
 
 
-
 class Role(models.TextChoices):
     ANNOTATOR = "annotator"
     REVIEWER = "reviewer"
@@ -45,7 +44,9 @@ class Project(models.Model):
     overlap_raters = models.PositiveSmallIntegerField(
         default=3, validators=[MinValueValidator(2), MaxValueValidator(9)]
     )
-    criteria = models.JSONField(default=list, blank=True, help_text="Names of the criteria a completion may be rated on.")
+    criteria = models.JSONField(
+        default=list, blank=True, help_text="Names of the criteria a completion may be rated on."
+    )
     lease_minutes = models.PositiveSmallIntegerField(
         default=30, validators=[MinValueValidator(1), MaxValueValidator(1440)]
     )
@@ -223,9 +224,7 @@ class Ranking(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["assignment", "revision"], name="ranking_revision_once"),
-            models.UniqueConstraint(
-                fields=["assignment"], condition=Q(is_current=True), name="ranking_one_current"
-            ),
+            models.UniqueConstraint(fields=["assignment"], condition=Q(is_current=True), name="ranking_one_current"),
         ]
         indexes = [models.Index(fields=["project", "is_current", "created_at"], name="ranking_by_time")]
 
