@@ -1,0 +1,63 @@
+"""A figure with its interval, by resampling the units it rests on.
+
+The learning side has the same in `rlhf.statistics`; the two layers are siblings and neither may
+import the other.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MINIMUM = 5
+RESAMPLES = 1000
+_CHUNK = 2_000_000  # indices held at once
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value, its 95 % interval and how many independent units stand behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def bootstrap(
+    rows: Floats, statistic: Callable[[Floats], Floats], *, seed: int, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """Percentile interval of ``statistic`` (means [B, C] to values [B]) over resamples of ``rows`` [units, C].
+
+    Resamples on which the statistic is NaN (undefined) are left out.
+    """
+    rng = np.random.default_rng(seed)
+    step = max(1, _CHUNK // len(rows))
+    values = [
+        statistic(rows[rng.integers(0, len(rows), size=(min(step, resamples - start), len(rows)))].mean(axis=1))
+        for start in range(0, resamples, step)
+    ]
+    low, high = np.nanpercentile(np.concatenate(values), (2.5, 97.5))
+    return float(low), float(high)
+
+
+def ratio_figure(
+    top: Floats, bottom: Floats, *, seed: int, minimum: int = MINIMUM, resamples: int = RESAMPLES
+) -> Figure | None:
+    """Σ top / Σ bottom over units [n]; units without trials are left out, None below ``minimum`` units."""
+    kept = bottom > 0
+    units = int(kept.sum())
+    if units < max(1, minimum):
+        return None
+    rows = np.stack([top[kept], bottom[kept]], axis=1).astype(np.float64)
+    value = float(rows[:, 0].sum() / rows[:, 1].sum())
+    low, high = bootstrap(rows, lambda means: means[:, 0] / means[:, 1], seed=seed, resamples=resamples)
+    return Figure(value, min(low, value), max(high, value), units)
+
+
+def sums(units: NDArray[np.int64], values: NDArray[np.generic], n: int) -> Floats:
+    """The sum of ``values`` within each of ``n`` units, given each value's unit."""
+    return np.bincount(units, weights=values, minlength=n).astype(np.float64)
