@@ -4,6 +4,10 @@ A Ranking is the source of truth; a PreferencePair is derived from its current r
 same transaction; a Snapshot freezes both.
 """
 
+import hashlib
+import unicodedata
+from typing import Any
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -90,11 +94,17 @@ class Membership(models.Model):
         ]
 
 
+def content_hash(text: str) -> str:
+    """What makes two texts the same text: sha256 over UTF-8 in Unicode's normal form C."""
+    return hashlib.sha256(unicodedata.normalize("NFC", text).encode()).hexdigest()
+
+
 class Prompt(models.Model):
     project = models.ForeignKey(Project, models.CASCADE, related_name="prompts")
     identity = models.CharField(max_length=200, help_text="The external id, else the content hash.")
     external_id = models.CharField(max_length=200, blank=True)
     text = models.TextField()
+    content_hash = models.CharField(max_length=64, help_text="sha256 of the text (UTF-8, NFC).")
     references = models.JSONField(default=list, blank=True, help_text="Reference completions, best known answers.")
     split = models.CharField(max_length=10, choices=Split)
     batch = models.CharField(max_length=200, blank=True, help_text="The import it came from.")
@@ -105,7 +115,14 @@ class Prompt(models.Model):
             models.UniqueConstraint(fields=["project", "identity"], name="prompt_identity_once"),
             models.CheckConstraint(condition=Q(split__in=Split.values), name="prompt_split_known"),
         ]
-        indexes = [models.Index(fields=["project", "split"], name="prompt_by_split")]
+        indexes = [
+            models.Index(fields=["project", "split"], name="prompt_by_split"),
+            models.Index(fields=["project", "content_hash"], name="prompt_by_content"),
+        ]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.content_hash = content_hash(self.text)
+        super().save(*args, **kwargs)
 
 
 class Completion(models.Model):
@@ -147,6 +164,7 @@ class Task(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(taken__lte=F("wanted_raters")), name="task_taken_at_most_wanted"),
             models.CheckConstraint(condition=Q(state__in=TaskState.values), name="task_state_known"),
+            models.UniqueConstraint(fields=["prompt", "round_number"], name="task_once_a_round"),
         ]
         indexes = [models.Index(fields=["project", "state", "-priority", "id"], name="task_next")]
 
@@ -156,6 +174,15 @@ class AssignmentState(models.TextChoices):
     SUBMITTED = "submitted"
     SKIPPED = "skipped"
     EXPIRED = "expired"
+
+
+class SkipReason(models.TextChoices):
+    UNCLEAR = "unclear", "I cannot tell which is better"
+    UNQUALIFIED = "unqualified", "I do not know enough about the subject"
+    LANGUAGE = "language", "Wrong language"
+    HARMFUL = "harmful", "Harmful or upsetting"
+    BROKEN = "broken", "The task is broken"
+    OTHER = "other", "Something else"
 
 
 class Assignment(models.Model):
@@ -168,9 +195,10 @@ class Assignment(models.Model):
     display_order = models.JSONField(help_text="Completion ids as shown, first to last.")
     leased_at = models.DateTimeField()
     lease_expires = models.DateTimeField()
+    shown_at = models.DateTimeField(null=True, blank=True, help_text="Null while it is only fetched ahead.")
     draft = models.JSONField(null=True, blank=True)
     draft_saved_at = models.DateTimeField(null=True, blank=True)
-    skip_reason = models.CharField(max_length=20, blank=True)
+    skip_reason = models.CharField(max_length=20, blank=True, choices=SkipReason)
     skip_note = models.TextField(blank=True)
 
     class Meta:
@@ -182,6 +210,7 @@ class Assignment(models.Model):
             models.Index(fields=["annotator", "state", "lease_expires"], name="assignment_mine"),
             models.Index(fields=["state", "lease_expires"], name="assignment_expiry"),
             models.Index(fields=["prompt", "annotator"], name="assignment_seen"),
+            models.Index(fields=["annotator", "-id"], name="assignment_recent"),
         ]
 
 
@@ -226,7 +255,10 @@ class Ranking(models.Model):
             models.UniqueConstraint(fields=["assignment", "revision"], name="ranking_revision_once"),
             models.UniqueConstraint(fields=["assignment"], condition=Q(is_current=True), name="ranking_one_current"),
         ]
-        indexes = [models.Index(fields=["project", "is_current", "created_at"], name="ranking_by_time")]
+        indexes = [
+            models.Index(fields=["project", "is_current", "created_at"], name="ranking_by_time"),
+            models.Index(fields=["annotator", "project", "-id"], name="ranking_by_annotator"),
+        ]
 
 
 class PreferencePair(models.Model):
