@@ -1,0 +1,140 @@
+"""Configs: frozen dataclasses, built from plain mappings, in which an unknown key is an error."""
+
+import difflib
+import math
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from rlhf.exceptions import ConfigError
+
+C = TypeVar("C")
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+def from_mapping(cls: type[C], mapping: Mapping[str, object]) -> C:
+    """Build the config ``cls`` from a mapping such as decoded JSON.
+
+    Nested configs may be mappings, tuples may be lists, and a float may be written as an integer.
+    Raises ConfigError for an unknown key (naming the nearest known one), a wrong type or a value
+    out of range.
+    """
+    known = {field.name: field for field in fields(cast(Any, cls))}
+    hints = get_type_hints(cls)
+    for key in mapping:
+        if key not in known:
+            raise ConfigError(f"{cls.__name__} has no key {key!r}{_nearest(str(key), list(known))}")
+    missing = [
+        name
+        for name, field in known.items()
+        if field.default is MISSING and field.default_factory is MISSING and name not in mapping
+    ]
+    if missing:
+        raise ConfigError(f"{cls.__name__} needs {', '.join(missing)}")
+    return cls(**{key: _convert(f"{cls.__name__}.{key}", hints[key], value) for key, value in mapping.items()})
+
+
+def to_mapping(config: object) -> dict[str, object]:
+    """The config as plain JSON data; ``from_mapping`` gives the same config back."""
+    return {field.name: _plain(getattr(config, field.name)) for field in fields(cast(Any, config))}
+
+
+def require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence where it is used
+    """Raise ConfigError with ``message`` unless ``condition`` holds: the range checks of ``__post_init__``."""
+    if not condition:
+        raise ConfigError(message)
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; it knows {', '.join(sorted(known))}"
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return to_mapping(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _convert(name: str, hint: Any, value: object) -> object:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return _convert_union(name, get_args(hint), value)
+    if origin is Literal:
+        require(value in get_args(hint), f"{name} must be one of {', '.join(map(str, get_args(hint)))}, not {value!r}")
+        return value
+    if origin is tuple:
+        require(isinstance(value, list | tuple), f"{name} must be a list, not {value!r}")
+        return tuple(_convert(name, get_args(hint)[0], item) for item in cast(list[object], value))
+    if is_dataclass(hint):
+        if isinstance(value, cast(type, hint)):
+            return value
+        require(isinstance(value, Mapping), f"{name} must be an object with keys, not {value!r}")
+        return from_mapping(cast(type[object], hint), cast(Mapping[str, object], value))
+    return _convert_scalar(name, hint, value)
+
+
+def _convert_union(name: str, options: tuple[Any, ...], value: object) -> object:
+    if value is None and type(None) in options:
+        return None
+    errors = []
+    for option in options:
+        if option is type(None):
+            continue
+        try:
+            return _convert(name, option, value)
+        except ConfigError as error:
+            errors.append(str(error))
+    raise ConfigError("; ".join(errors))
+
+
+def _convert_scalar(name: str, hint: Any, value: object) -> object:
+    accepts: dict[Any, Callable[[object], bool]] = {
+        bool: lambda v: isinstance(v, bool),
+        int: lambda v: isinstance(v, int) and not isinstance(v, bool),
+        float: lambda v: isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v),
+        str: lambda v: isinstance(v, str),
+    }
+    require(hint in accepts and accepts[hint](value), f"{name} must be {_words(hint)}, not {value!r}")
+    return float(cast(float, value)) if hint is float else value
+
+
+def _words(hint: Any) -> str:
+    names = {bool: "true or false", int: "a whole number", float: "a finite number", str: "a text"}
+    return names.get(hint, str(hint))
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How completions are drawn."""
+
+    max_new_tokens: int = 64  # tokens after which an unfinished completion is given up (its EOS included)
+    temperature: float = 1.0  # logits are divided by it
+    top_p: float = 1.0  # nucleus: the smallest set of tokens with this probability; 1 is off
+    top_k: int = 0  # the k likeliest tokens; 0 is off
+    greedy: bool = False  # always the likeliest token; the three above are then ignored
+
+    def __post_init__(self) -> None:
+        require(self.max_new_tokens >= 1, f"max_new_tokens must be at least 1, not {self.max_new_tokens}")
+        require(self.temperature > 0, f"temperature must be above 0, not {self.temperature}; use greedy for the limit")
+        require(0 < self.top_p <= 1, f"top_p must be in (0, 1], not {self.top_p}")
+        require(self.top_k >= 0, f"top_k must be 0 (off) or more, not {self.top_k}")
+
+
+@dataclass(frozen=True)
+class LoraSpec:
+    """A low-rank adapter (Hu et al. 2021): W + alpha / rank · B A."""
+
+    rank: int = 32  # rows of A
+    alpha: int = 32  # scale; alpha = rank gives scale 1
+    dropout: float = 0.0  # on the adapter's input, in supervised training only; reward, PPO and DPO need 0
+    targets: tuple[str, ...] | Literal["all-linear"] = ("q", "v")  # names of layers; q, v = attention's queries, values
+
+    def __post_init__(self) -> None:
+        require(self.rank >= 1, f"rank must be at least 1, not {self.rank}")
+        require(self.alpha >= 1, f"alpha must be at least 1, not {self.alpha}")
+        require(0 <= self.dropout < 1, f"dropout must be in [0, 1), not {self.dropout}")
+        require(bool(self.targets), "targets must name at least one layer")

@@ -1,0 +1,108 @@
+"""Models and tokenizers from the hub or a folder: safetensors only, no code of others, clear errors."""
+
+import inspect
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+)
+
+from rlhf.exceptions import ModelError
+
+Kind = Literal["seq2seq", "causal"]
+
+
+def best_device() -> torch.device:
+    """CUDA where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def best_dtype(device: torch.device) -> torch.dtype:
+    """bf16 on a GPU that has it, else fp32: bf16 is six times slower than fp32 on a CPU without AVX512-BF16."""
+    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+
+
+def load_config(source: str) -> Any:
+    """The model's config with every dropout at 0. Raises ModelError when nothing is found under ``source``."""
+    folder = Path(source)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        what = "an adapter, not a whole model" if (folder / "adapter_config.json").is_file() else "not a model"
+        raise ModelError(f"The folder {source} holds no config.json: it is {what}. Give a folder in the hub's format.")
+    try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(_not_found(source, error)) from error
+    for name, value in list(vars(config).items()):
+        if "drop" in name and isinstance(value, int | float) and not isinstance(value, bool):
+            setattr(config, name, 0.0)
+    return config
+
+
+def kind_of(config: Any, source: str, wanted: Kind | None) -> Kind:
+    """seq2seq or causal, by the config's model type; ``wanted`` only has to agree with what is possible."""
+    possible: list[Kind] = []
+    if config.is_encoder_decoder and config.model_type in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+        possible.append("seq2seq")
+    if not config.is_encoder_decoder and config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        possible.append("causal")
+    if not possible or (wanted is not None and wanted not in possible):
+        can = f"can only be used as {possible[0]}" if possible else "does not write text"
+        raise ModelError(f"{source} is a {config.model_type} model, which {can}; choose a seq2seq or causal model.")
+    return possible[0]
+
+
+def load_model(source: str, config: Any, kind: Kind, device: torch.device) -> Any:
+    """The weights, from safetensors alone, in eval mode on ``device``."""
+    loader = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
+    try:
+        model = loader.from_pretrained(
+            source, config=config, use_safetensors=True, trust_remote_code=False, dtype=best_dtype(device)
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"The weights of {source} cannot be loaded: {_first_line(error)} Only safetensors are read: a checkpoint of "
+            "pickles (pytorch_model.bin) has to be converted first, for example with the hub's safetensors converter."
+        ) from error
+    model.to(device)
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model
+
+
+def load_tokenizer(source: str) -> Any:
+    """The tokenizer, with EOS standing in where there is no padding token. Raises ModelError without an EOS."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"{source} has no usable tokenizer: {_first_line(error)}") from error
+    if tokenizer.eos_token_id is None:
+        raise ModelError(f"The tokenizer of {source} has no end-of-sequence token; completions could never end.")
+    if tokenizer.pad_token_id is None:
+        # No new row in the embeddings: what is padding is said by masks, never by an id.
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def accepts(model: Any, argument: str) -> bool:
+    """True when the model's own forward names ``argument`` (position_ids is not known to all)."""
+    return argument in inspect.signature(model.forward).parameters
+
+
+def _not_found(source: str, error: Exception) -> str:
+    return (
+        f"There is no model {source!r}: it is not a folder here, and as a name on the hub it gave "
+        f"“{_first_line(error)}”. Give a folder in the hub's format (config.json, model.safetensors, tokenizer) or a "
+        "hub name such as google/flan-t5-base; a private model needs HF_TOKEN, and a machine without the hub needs "
+        "the model in HF_HOME beforehand."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].strip()

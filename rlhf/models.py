@@ -1,0 +1,292 @@
+"""The policy: seq2seq and causal language models behind one narrow interface.
+
+A prompt is read once (``read_prompts``) and shared by its completions (``read_completions``). Everything
+goes through the wrapped model, so that an adapter on any layer counts.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutput
+
+from rlhf import loading
+from rlhf.config import LoraSpec
+from rlhf.exceptions import ModelError, PromptTooLong
+from rlhf.loading import Kind
+from rlhf.tensors import Decoded, PromptState, TokenBatch, pad_rows
+
+__all__ = ["Decoded", "Policy", "PromptState", "TokenBatch"]
+
+
+class Policy:
+    """A language model with its tokenizer, always in eval mode and without dropout."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, kind: Kind, *, max_prompt_tokens: int = 512, max_completion_tokens: int = 128
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.kind = kind
+        self.max_completion_tokens = max_completion_tokens
+        self.max_prompt_tokens = _prompt_limit(model.config, kind, max_prompt_tokens, max_completion_tokens)
+        self.eos_id = int(tokenizer.eos_token_id)
+        self.pad_id = int(tokenizer.pad_token_id)
+        self.hidden_size = int(model.config.hidden_size)
+        self.vocab_size = int(model.config.vocab_size)
+        self._takes_positions = loading.accepts(model, "position_ids")
+        model.eval()
+
+    @classmethod
+    def load(
+        cls,
+        source: str | Path,
+        *,
+        adapter: Path | None = None,
+        kind: Kind | None = None,
+        device: torch.device | str | None = None,
+        max_prompt_tokens: int = 512,
+        max_completion_tokens: int = 128,
+    ) -> Self:
+        """Load a hub name or a folder in the hub's format, and on it the adapter in the folder ``adapter``.
+
+        Raises ModelError when there is no such model, it has no safetensors or is of another kind.
+        """
+        config = loading.load_config(str(source))
+        found = loading.kind_of(config, str(source), kind)
+        place = loading.best_device() if device is None else torch.device(device)
+        tokenizer = loading.load_tokenizer(str(source))
+        model = loading.load_model(str(source), config, found, place)
+        policy = cls(
+            model, tokenizer, found, max_prompt_tokens=max_prompt_tokens, max_completion_tokens=max_completion_tokens
+        )
+        if adapter is not None:
+            policy.load_adapter(Path(adapter))
+        return policy
+
+    # -- texts and tokens
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.base.parameters()).device
+
+    @property
+    def base(self) -> Any:
+        """The transformers model itself, whose layers hold the adapter when there is one."""
+        return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+
+    def prompt_ids(self, text: str) -> list[int]:
+        """A prompt's tokens as the model was trained to read them; a causal prompt does not end in EOS."""
+        ids = [int(token) for token in self.tokenizer(text)["input_ids"]]
+        return ids[:-1] if self.kind == "causal" and ids and ids[-1] == self.eos_id else ids
+
+    def prompt_length(self, text: str) -> int:
+        """Tokens of a prompt, special ones included."""
+        return len(self.prompt_ids(text))
+
+    def encode_prompts(self, texts: Sequence[str]) -> TokenBatch:
+        """[P, S] ids and mask on the model's device, padded on the right (seq2seq) or left (causal).
+
+        Raises PromptTooLong: nothing is cut.
+        """
+        rows = [self.prompt_ids(text) for text in texts]
+        self._check_lengths("Prompt", texts, rows, self.max_prompt_tokens)
+        empty = [index for index, row in enumerate(rows) if not row]
+        if empty:
+            raise ModelError(f"Prompt {empty[0]} has no tokens: an empty prompt cannot be read.")
+        return pad_rows(rows, self.pad_id, left=self.kind == "causal").to(self.device)
+
+    def completion_ids(self, text: str) -> list[int]:
+        """A completion's tokens with exactly one EOS, at the end."""
+        ids = self.tokenizer(text, add_special_tokens=self.kind == "seq2seq")["input_ids"]
+        # An EOS or padding token spelled out inside the text would end the completion early.
+        return [int(token) for token in ids if token not in (self.eos_id, self.pad_id)] + [self.eos_id]
+
+    def encode_completions(self, texts: Sequence[str]) -> TokenBatch:
+        """[B, T] ids and mask on the model's device, each row ending in one EOS, padded on the right."""
+        rows = [self.completion_ids(text) for text in texts]
+        self._check_lengths("Completion", texts, rows, self.max_completion_tokens)
+        return pad_rows(rows, self.pad_id).to(self.device)
+
+    def decode(self, ids: Sequence[int] | Tensor) -> str:
+        """Text of the ids, special tokens removed."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
+    @staticmethod
+    def _check_lengths(what: str, texts: Sequence[str], rows: list[list[int]], limit: int) -> None:
+        for index, (text, row) in enumerate(zip(texts, rows, strict=True)):
+            if len(row) > limit:
+                raise PromptTooLong(
+                    f"{what} {index} (“{text[:60]}…”) has {len(row)} tokens, the limit is {limit}: raise the limit or "
+                    "shorten the text; it is not cut."
+                )
+
+    # -- reading
+
+    def read_prompts(self, prompts: TokenBatch) -> PromptState:
+        """One encoder pass [P, S, D] (seq2seq), or the prefix kept as it is (causal)."""
+        if self.kind == "causal":
+            return PromptState(prompts, None)
+        encoder = self.base.get_encoder()
+        return PromptState(prompts, encoder(input_ids=prompts.ids, attention_mask=prompts.mask.long())[0])
+
+    def read_completions(
+        self, state: PromptState, owner: Tensor, completions: TokenBatch, *, logits: bool = True
+    ) -> Decoded:
+        """Logits [B, T, V] and hidden states [B, T + 1, D] of completions [B, T]; ``owner[b]`` is b's prompt.
+
+        ``logits=False`` saves the head's work where only hidden states are wanted: V is then 0.
+        """
+        length = completions.ids.shape[1]
+        inputs = self._inputs(state, owner, completions)
+        if not logits:
+            hidden = self._read_hidden(inputs)[:, -(length + 1) :]
+            return Decoded(hidden.new_empty((len(completions), length, 0)), hidden)
+        with self._watch_decoder() as seen:
+            scores = self.model(**inputs).logits
+        # The causal pass keeps only the last T + 1 positions' logits; its hidden states cover the prefix too.
+        return Decoded(scores[:, -(length + 1) :][:, :length], seen[0][:, -(length + 1) :])
+
+    def _read_hidden(self, inputs: dict[str, Any]) -> Tensor:
+        if self.kind == "seq2seq":
+            inputs = {
+                "input_ids": inputs["decoder_input_ids"],
+                "encoder_hidden_states": inputs["encoder_outputs"].last_hidden_state,
+                "encoder_attention_mask": inputs["attention_mask"],
+                "use_cache": False,
+            }
+        inputs.pop("logits_to_keep", None)
+        hidden: Tensor = self.base.get_decoder()(**inputs)[0]
+        return hidden
+
+    def _inputs(self, state: PromptState, owner: Tensor, completions: TokenBatch) -> dict[str, Any]:
+        prompt_mask = state.prompts.mask[owner]
+        if state.states is not None:
+            # The decoder reads [start, y0, …, y_{T−1}]: T + 1 positions, the last after EOS. Padding stands
+            # to the right of everything real, so the causal mask alone hides it.
+            start = completions.ids.new_full((len(completions), 1), self.start_id)
+            return {
+                "encoder_outputs": BaseModelOutput(last_hidden_state=state.states[owner]),
+                "attention_mask": prompt_mask.long(),
+                "decoder_input_ids": torch.cat([start, completions.ids], dim=1),
+                "use_cache": False,
+            }
+        mask = torch.cat([prompt_mask, completions.mask], dim=1).long()
+        ids = torch.cat([state.prompts.ids[owner], completions.ids], dim=1)
+        positions = {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)} if self._takes_positions else {}
+        keep = completions.ids.shape[1] + 1
+        return {"input_ids": ids, "attention_mask": mask, "use_cache": False, "logits_to_keep": keep, **positions}
+
+    @property
+    def start_id(self) -> int:
+        """The decoder's first token (seq2seq)."""
+        start = self.base.config.decoder_start_token_id
+        return self.pad_id if start is None else int(start)
+
+    @contextmanager
+    def _watch_decoder(self) -> Iterator[list[Tensor]]:
+        """The decoder's last hidden state, caught on its way to the head (after the final norm, before T5's scale)."""
+        seen: list[Tensor] = []
+        hook = self.base.get_decoder().register_forward_hook(lambda module, inputs, output: seen.append(output[0]))
+        try:
+            yield seen
+        finally:
+            hook.remove()
+
+    # -- parameters and adapters
+
+    def parameters_trainable(self) -> list[torch.nn.Parameter]:
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
+    def count_parameters(self) -> tuple[int, int]:
+        """(trainable, total); a tied weight counts once."""
+        parameters = list(self.model.parameters())
+        return sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters)
+
+    def add_lora(self, spec: LoraSpec, *, seed: int) -> None:
+        """Freeze the base and put a fresh adapter on it (B = 0, so the policy is unchanged)."""
+        if isinstance(self.model, PeftModel):
+            raise ModelError("The policy has an adapter already: merge it first.")
+        settings = LoraConfig(
+            r=spec.rank,
+            lora_alpha=spec.alpha,
+            lora_dropout=spec.dropout,
+            target_modules=_targets(self.model, spec),
+            fan_in_fan_out=self.model.config.model_type == "gpt2",  # its Conv1D keeps weights transposed
+            task_type=TaskType.SEQ_2_SEQ_LM if self.kind == "seq2seq" else TaskType.CAUSAL_LM,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.model = get_peft_model(self.model, settings).eval()
+
+    def load_adapter(self, folder: Path) -> None:
+        """Put the saved adapter in ``folder`` on the model, frozen."""
+        if not (folder / "adapter_config.json").is_file() or not (folder / "adapter_model.safetensors").is_file():
+            raise ModelError(f"{folder} is no adapter: it needs adapter_config.json and adapter_model.safetensors.")
+        try:
+            self.model = PeftModel.from_pretrained(self.model, str(folder), is_trainable=False).eval()
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"The adapter in {folder} does not fit this model: {error}") from error
+
+    @contextmanager
+    def reference(self) -> Iterator[Self]:
+        """The anchor: this model with its adapter off. A policy without an adapter is its own anchor."""
+        if not isinstance(self.model, PeftModel):
+            yield self
+            return
+        with self.model.disable_adapter():
+            yield self
+
+    def merge(self) -> None:
+        """Fold the adapter into the weights."""
+        if isinstance(self.model, PeftModel):
+            self.model = self.model.merge_and_unload().eval()
+
+    def save(self, folder: Path | str) -> None:
+        """Write the whole model and its tokenizer in the hub's format. Raises ModelError while an adapter is on."""
+        if isinstance(self.model, PeftModel):
+            raise ModelError("The policy has an adapter: merge it, or save the adapter alone.")
+        config = self.model.config
+        head, words = self.model.get_output_embeddings(), self.model.get_input_embeddings()
+        if head is not None and head.weight is not words.weight and not getattr(config, "scale_decoder_outputs", False):
+            # transformers 5 writes “tied” for every T5; other readers would tie an untied head by that.
+            config.tie_word_embeddings = False
+        self.model.save_pretrained(str(folder))
+        self.tokenizer.save_pretrained(str(folder))
+
+    def save_adapter(self, folder: Path | str) -> None:
+        """Write the adapter alone in peft's format. Raises ModelError without an adapter."""
+        if not isinstance(self.model, PeftModel):
+            raise ModelError("The policy has no adapter to save.")
+        self.model.save_pretrained(str(folder))
+
+
+def _prompt_limit(config: Any, kind: Kind, wanted: int, completion: int) -> int:
+    """The wanted limit, or what a causal model's position table leaves beside the completion."""
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None:
+        return wanted
+    left = int(positions) - completion if kind == "causal" else int(positions)
+    if left < 1 or completion > int(positions):
+        raise ModelError(
+            f"The model reads {positions} tokens; {completion} for the completion leave none for a prompt."
+        )
+    return min(wanted, left)
+
+
+def _targets(model: Any, spec: LoraSpec) -> list[str] | str:
+    if isinstance(spec.targets, str):
+        return spec.targets
+    names = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if not list(module.children())}
+    targets = list(spec.targets)
+    if targets == ["q", "v"] and not names.issuperset(targets):
+        # “Queries and values” has another name in most models.
+        targets = list(TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(model.config.model_type, targets))
+    if not names.issuperset(targets):
+        raise ModelError(f"The model has no layers named {sorted(set(targets) - names)}; it has {sorted(names)}.")
+    return targets
