@@ -4,14 +4,14 @@ A Ranking is the source of truth; a PreferencePair is derived from its current r
 same transaction; a Snapshot freezes both.
 """
 
-import hashlib
-import unicodedata
 from typing import Any
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+
+from annotation.texts import content_hash
 
 
 class Role(models.TextChoices):
@@ -92,11 +92,6 @@ class Membership(models.Model):
             models.UniqueConstraint(fields=["project", "user"], name="membership_once"),
             models.CheckConstraint(condition=Q(role__in=Role.values), name="membership_role_known"),
         ]
-
-
-def content_hash(text: str) -> str:
-    """What makes two texts the same text: sha256 over UTF-8 in Unicode's normal form C."""
-    return hashlib.sha256(unicodedata.normalize("NFC", text).encode()).hexdigest()
 
 
 class Prompt(models.Model):

@@ -49,8 +49,8 @@ def _translate(exc: Exception) -> exceptions.APIException | None:
         return exceptions.ValidationError(exc.message_dict if hasattr(exc, "error_dict") else exc.messages)
     if isinstance(exc, RequestDataTooBig):
         return exceptions.ParseError("The request's body is too large.", code="too_large")
-    # A header that is no text in any sense: Django and knox raise these while they read the request.
-    if isinstance(exc, SuspiciousOperation | UnicodeDecodeError):
+    # A header that is no text, a body nested a thousand deep: raised while the request is read.
+    if isinstance(exc, SuspiciousOperation | UnicodeDecodeError | RecursionError):
         return exceptions.ParseError("The request could not be read.")
     return None
 

@@ -1,0 +1,90 @@
+"""What the endpoints share: strict bodies, one way to read them, lists by cursor, a limit on size."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from django.db.models import Model, QuerySet
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import exceptions, serializers
+from rest_framework.pagination import CursorPagination
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+M = TypeVar("M", bound=Model)
+
+
+class TooLarge(exceptions.APIException):
+    status_code = 413
+    default_code = "too_large"
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """An unknown field is an error: a misspelt one must not be dropped in silence."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and (unknown := sorted(set(map(str, data)) - set(self.fields))):
+            known = ", ".join(name for name, field in self.fields.items() if not field.read_only)
+            raise serializers.ValidationError(dict.fromkeys(unknown, f"Unknown field. Known are: {known}."))
+        return super().to_internal_value(data)
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """Every error of the API."""
+
+    code = serializers.CharField(help_text="Stable, for programs.")
+    detail = serializers.CharField(help_text="For people: what was seen and what to do.")
+    fields = serializers.DictField(  # type: ignore[assignment]  # the name is the contract's
+        child=serializers.ListField(child=serializers.CharField()), help_text="Messages by field."
+    )
+
+
+def answers(success: dict[int, Any], *errors: int) -> dict[int, Any]:
+    """The ``responses`` of an endpoint's schema: its answers, and the errors that all endpoints have."""
+    numbers = {400, 401, 403, 404, *errors}
+    return {**success, **{number: OpenApiResponse(ErrorSerializer) for number in sorted(numbers)}}
+
+
+class NewestFirst(CursorPagination):
+    ordering = "-id"
+    page_size = 50
+    page_size_query_param = "page_size"
+    max_page_size = 200
+
+
+class OldestFirst(NewestFirst):
+    ordering = "id"
+
+
+class KedgeView(APIView):
+    """JSON in, JSON out, at most ``max_body`` bytes. Who may, the services and selectors behind it decide."""
+
+    parser_classes = [JSONParser]
+    max_body = 2 * 1024 * 1024
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        length = str(request.META.get("CONTENT_LENGTH") or "0")
+        if length.isdigit() and int(length) > self.max_body:
+            raise TooLarge(f"The request has {length} bytes; {self.max_body} is the most here.")
+
+
+def read(serializer: type[StrictSerializer], request: Request, **options: Any) -> dict[str, Any]:
+    """The validated body, or a ValidationError with the fields at fault."""
+    checked = serializer(data=request.data, **options)
+    checked.is_valid(raise_exception=True)
+    return dict(checked.validated_data)
+
+
+def page(
+    view: APIView,
+    rows: QuerySet[M],
+    serializer: type[serializers.BaseSerializer[Any]],
+    *,
+    paginator: type[CursorPagination] = NewestFirst,
+) -> Response:
+    """One page of ``rows``."""
+    cursor = paginator()
+    items: Sequence[M] = cursor.paginate_queryset(rows, view.request, view=view) or []
+    return cursor.get_paginated_response(serializer(items, many=True).data)

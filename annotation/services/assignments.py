@@ -1,0 +1,76 @@
+"""What an annotator does with a task in hand, apart from ranking it: draft, skip, give back."""
+
+import json
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from annotation.distribution import clock_start, lease_end, place_return
+from annotation.exceptions import AlreadySubmitted, InvalidInput, LeaseLost, NotFound
+from annotation.models import Assignment, AssignmentState, SkipReason
+from annotation.states import assignment_move
+from annotation.texts import text_problem
+from annotation.users import User
+
+MAX_DRAFT = 64 * 1024
+MAX_NOTE = 2000
+
+
+def assignment_get(*, task_id: int, annotator: User) -> Assignment:
+    """This person's assignment of the task. Somebody else's task does not exist for them: NotFound."""
+    rows = Assignment.objects.select_related("task__project", "prompt")
+    assignment = rows.filter(task_id=task_id, annotator=annotator, task__project__memberships__user=annotator).first()
+    if assignment is None:
+        raise NotFound("You do not hold this task.")
+    return assignment
+
+
+def draft_save(*, assignment: Assignment, draft: dict[str, Any] | None) -> Assignment:
+    """Keep what is on the annotator's screen. Also an expired lease keeps its draft; a submitted one has none."""
+    encoded = json.dumps(draft, ensure_ascii=False)
+    if problem := text_problem(encoded):
+        raise InvalidInput(problem, fields={"draft": [problem]})
+    if len(encoded) > MAX_DRAFT:
+        raise InvalidInput(f"The draft has {len(encoded)} characters; {MAX_DRAFT} is the most.")
+    now = timezone.now()
+    if assignment.state == AssignmentState.LEASED:
+        clock_start(assignment=assignment, project=assignment.task.project, now=now)
+    rows = Assignment.objects.filter(pk=assignment.pk, state__in=[AssignmentState.LEASED, AssignmentState.EXPIRED])
+    if not rows.update(draft=draft, draft_saved_at=now):
+        raise AlreadySubmitted("This task is done: there is nothing left to draft.")
+    assignment.draft, assignment.draft_saved_at = draft, now
+    return assignment
+
+
+def assignment_skip(*, assignment: Assignment, reason: str, note: str = "") -> None:
+    """Say why this task is not for this person; it goes to others and never comes back to them."""
+    if reason not in SkipReason.values:
+        message = f"'{reason}' is no reason: {', '.join(SkipReason.values)}."
+        raise InvalidInput(message, fields={"reason": [message]})
+    if problem := text_problem(note) or (f"Longer than {MAX_NOTE} characters." if len(note) > MAX_NOTE else None):
+        raise InvalidInput(problem, fields={"note": [problem]})
+    _require_lease(assignment)
+    with transaction.atomic():
+        assignment_move(
+            assignment=assignment,
+            old=AssignmentState.LEASED,
+            new=AssignmentState.SKIPPED,
+            skip_reason=SkipReason(reason),
+            skip_note=note,
+            draft=None,
+        )
+        place_return(assignment.task_id)
+
+
+def assignment_release(*, assignment: Assignment) -> None:
+    """Give a task back without a word; it may come again when nothing else is left."""
+    _require_lease(assignment)
+    lease_end(assignment=assignment)
+
+
+def _require_lease(assignment: Assignment) -> None:
+    if assignment.state in (AssignmentState.SUBMITTED, AssignmentState.SKIPPED):
+        raise AlreadySubmitted(f"This task was {assignment.state} already.")
+    if assignment.state == AssignmentState.EXPIRED:
+        raise LeaseLost("The lease of this task ran out: it went back to the others.")

@@ -1,0 +1,119 @@
+"""Projects and the people in them."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from annotation.distribution import lease_end
+from annotation.exceptions import Conflict, InvalidInput, NotFound, StaleTransition
+from annotation.models import Assignment, AssignmentState, Membership, Project, Role
+from annotation.services.audit import audit_record
+from annotation.texts import text_problem
+from annotation.users import User
+
+EDITABLE = (
+    "name",
+    "guidelines",
+    "prompt_template",
+    "completions_per_prompt",
+    "raters_per_task",
+    "overlap_share",
+    "overlap_raters",
+    "criteria",
+    "lease_minutes",
+    "min_rankings",
+    "min_reward_accuracy",
+    "base_model",
+)
+
+
+def project_create(*, actor: User | None, slug: str, name: str, split_salt: str = "", **values: Any) -> Project:
+    """A new project, led by ``actor``. ``split_salt`` (default: the slug) can never be changed again."""
+    project = Project(slug=slug, name=name, split_salt=split_salt or slug, created_by=actor)
+    with transaction.atomic():
+        _apply(project, values)
+        if Project.objects.filter(slug=slug).exists():
+            message = "There is a project with this address already: choose another."
+            raise InvalidInput(message, fields={"slug": [message]})
+        project.save()
+        if actor is not None:
+            Membership.objects.create(project=project, user=actor, role=Role.LEAD)
+        audit_record(verb="project.create", actor=actor, project=project, target=slug)
+    return project
+
+
+def project_update(*, project: Project, actor: User | None, **values: Any) -> Project:
+    """Change what may be changed (``EDITABLE``); raises InvalidInput with the fields at fault."""
+    with transaction.atomic():
+        project = Project.objects.select_for_update().get(pk=project.pk)
+        before = {name: getattr(project, name) for name in values if name in EDITABLE}
+        _apply(project, values)
+        project.save(update_fields=list(before) or None)
+        changed = {name: values[name] for name, old in before.items() if old != values[name]}
+        audit_record(verb="project.update", actor=actor, project=project, target=project.slug, **changed)
+    return project
+
+
+def _apply(project: Project, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if name not in EDITABLE:
+            raise InvalidInput(f"'{name}' is no setting of a project.", fields={name: ["Unknown setting."]})
+        setattr(project, name, value)
+    fields = {name: [problem] for name in EDITABLE if (problem := _problem(name, getattr(project, name)))}
+    if fields:
+        raise InvalidInput(" ".join(messages[0] for messages in fields.values()), fields=fields)
+    try:
+        project.full_clean(exclude=["created_by"], validate_unique=False, validate_constraints=False)
+    except ValidationError as error:
+        detail = " ".join(f"{name}: {messages[0]}" for name, messages in error.message_dict.items())
+        raise InvalidInput(detail, fields=error.message_dict) from error
+
+
+def _problem(name: str, value: Any) -> str | None:
+    if isinstance(value, str) and (problem := text_problem(value)):
+        return problem
+    if name == "prompt_template" and "{prompt}" not in str(value):
+        return "The template has no {prompt}: the model would never see the prompt."
+    if name == "criteria":
+        if not isinstance(value, list) or not all(isinstance(one, str) and 0 < len(one.strip()) <= 50 for one in value):
+            return "Criteria are a list of names of at most 50 characters."
+        if len(value) > 20 or len(set(value)) < len(value):
+            return "At most 20 criteria, each once."
+        return next((problem for one in value if (problem := text_problem(one))), None)
+    return None
+
+
+def member_set(*, project: Project, user: User, role: Role | str, actor: User | None) -> Membership:
+    """Give a person a role. The last lead keeps theirs."""
+    if role not in Role.values:
+        message = f"'{role}' is no role: {', '.join(Role.values)}."
+        raise InvalidInput(message, fields={"role": [message]})
+    with transaction.atomic():
+        if role != Role.LEAD:
+            _keep_a_lead(project, user)
+        membership, _ = Membership.objects.update_or_create(project=project, user=user, defaults={"role": Role(role)})
+        audit_record(verb="member.set", actor=actor, project=project, target=user.get_username(), role=Role(role).value)
+    return membership
+
+
+def member_remove(*, project: Project, user: User, actor: User | None) -> None:
+    """Take a person out. What they ranked stays; what they hold goes back to the others."""
+    with transaction.atomic():
+        _keep_a_lead(project, user)
+        if not Membership.objects.filter(project=project, user=user).delete()[0]:
+            raise NotFound("This person is not in the project.")
+        held = Assignment.objects.filter(annotator=user, task__project=project, state=AssignmentState.LEASED)
+        for assignment in held.order_by("task_id"):
+            try:
+                lease_end(assignment=assignment)
+            except StaleTransition:
+                continue  # submitted or expired in between: nothing is held any more
+        audit_record(verb="member.remove", actor=actor, project=project, target=user.get_username())
+
+
+def _keep_a_lead(project: Project, user: User) -> None:
+    # Locked, so that two leads who remove each other at once do not both succeed.
+    leads = list(Membership.objects.select_for_update().filter(project=project, role=Role.LEAD))
+    if [lead.user_id for lead in leads] == [user.pk]:
+        raise Conflict("This is the project's last lead: make somebody else a lead first.")

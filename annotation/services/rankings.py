@@ -1,0 +1,136 @@
+"""Rankings are the truth; their pairs are made and replaced in the same transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from django.db import transaction
+
+from annotation.distribution import lease_revive
+from annotation.exceptions import AlreadySubmitted, LeaseLost, StaleTransition
+from annotation.models import (
+    Assignment,
+    AssignmentState,
+    PreferencePair,
+    Ranking,
+    RankingOrigin,
+)
+from annotation.ranking import Answer, Rewrite, Span, answer_check, pairs_of
+from annotation.services.audit import audit_record
+from annotation.states import assignment_move
+from annotation.users import User
+
+
+def ranking_submit(
+    *,
+    assignment: Assignment,
+    groups: Sequence[Sequence[int]],
+    strengths: Sequence[int] | None = None,
+    none_acceptable: bool = False,
+    flags: Mapping[int, str] | None = None,
+    ratings: Mapping[str, Mapping[int, int]] | None = None,
+    spans: Sequence[Span] = (),
+    rationale: str = "",
+    rewrite: Rewrite | None = None,
+    duration_ms: int | None = None,
+    origin: RankingOrigin = RankingOrigin.PERSON,
+) -> Ranking:
+    """Record an annotator's answer: its ranking, its pairs and the end of its lease, all or nothing.
+
+    An answer that comes after its lease ran out still counts while the task has a place; when others
+    took them all, LeaseLost. A second answer is AlreadySubmitted; a wrong one InvalidRanking.
+    """
+    answer = Answer(
+        groups, strengths, none_acceptable, flags or {}, ratings or {}, spans, rationale, rewrite, duration_ms
+    )
+    _check(assignment, answer)
+    with transaction.atomic():
+        _finish(assignment)
+        return _write(assignment, answer, revision=1, origin=origin)
+
+
+def ranking_revise(*, ranking: Ranking, answer: Answer, actor: User) -> Ranking:
+    """A new revision of a current ranking; the old one stays, its pairs are replaced.
+
+    StaleTransition when ``ranking`` is not the current revision.
+    """
+    assignment = Assignment.objects.select_related("task__project", "prompt").get(pk=ranking.assignment_id)
+    _check(assignment, answer)
+    with transaction.atomic():
+        # Of two revisions at once one finds the ranking current, and the other is told.
+        if Ranking.objects.filter(pk=ranking.pk, is_current=True).update(is_current=False) != 1:
+            raise StaleTransition("There is a newer revision of this ranking: load it again.")
+        PreferencePair.objects.filter(ranking=ranking).delete()
+        revised = _write(assignment, answer, revision=ranking.revision + 1, origin=RankingOrigin(ranking.origin))
+        audit_record(
+            verb="ranking.revise",
+            actor=actor,
+            project=assignment.task.project,
+            target=str(revised.pk),
+            revision=revised.revision,
+            annotator=assignment.annotator.get_username(),
+        )
+    return revised
+
+
+def _check(assignment: Assignment, answer: Answer) -> None:
+    completions = dict(assignment.task.completions.values_list("id", "text"))
+    answer_check(answer, completions=completions, criteria=assignment.task.project.criteria)
+
+
+def _finish(assignment: Assignment) -> None:
+    """Move the assignment to submitted, from wherever it may still be submitted."""
+    assignment.refresh_from_db(fields=["state"])
+    if assignment.state in (AssignmentState.SUBMITTED, AssignmentState.SKIPPED):
+        raise AlreadySubmitted(f"This task was {assignment.state} already.")
+    if assignment.state == AssignmentState.EXPIRED and not lease_revive(
+        assignment=assignment, project=assignment.task.project
+    ):
+        raise LeaseLost("The lease of this task ran out and somebody else took it: this ranking was not stored.")
+    assignment_move(assignment=assignment, old=AssignmentState.LEASED, new=AssignmentState.SUBMITTED, draft=None)
+
+
+def _write(assignment: Assignment, answer: Answer, *, revision: int, origin: RankingOrigin) -> Ranking:
+    ranking = Ranking.objects.create(
+        assignment=assignment,
+        project_id=assignment.task.project_id,
+        prompt_id=assignment.prompt_id,
+        annotator_id=assignment.annotator_id,
+        revision=revision,
+        origin=origin,
+        **answer_as_json(answer),
+    )
+    PreferencePair.objects.bulk_create(
+        PreferencePair(
+            ranking=ranking,
+            project_id=ranking.project_id,
+            prompt_id=ranking.prompt_id,
+            annotator_id=ranking.annotator_id,
+            chosen_id=pair.chosen,
+            rejected_id=pair.rejected,
+            tie=pair.tie,
+            strength=pair.strength,
+            weight=pair.weight,
+            split=assignment.prompt.split,
+        )
+        for pair in pairs_of(answer)
+    )
+    return ranking
+
+
+def answer_as_json(answer: Answer) -> dict[str, Any]:
+    """The answer as a Ranking's columns hold it; JSON's keys are strings."""
+    return {
+        "groups": [list(group) for group in answer.groups],
+        "strengths": None if answer.strengths is None else list(answer.strengths),
+        "none_acceptable": answer.none_acceptable,
+        "flags": {str(completion): reason for completion, reason in answer.flags.items()},
+        "ratings": {
+            criterion: {str(completion): rating for completion, rating in ratings.items()}
+            for criterion, ratings in answer.ratings.items()
+        },
+        "spans": [asdict(span) for span in answer.spans],
+        "rationale": answer.rationale,
+        "rewrite": asdict(answer.rewrite) if answer.rewrite else None,
+        "duration_ms": answer.duration_ms,
+    }

@@ -1,0 +1,116 @@
+"""Tasks out of prompts that have enough completions."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from django.db import transaction
+
+from annotation.models import Completion, Project, Prompt, Task, TaskState
+from annotation.services.audit import audit_record
+from annotation.users import User
+
+BATCH = 500
+
+
+def tasks_create(
+    *,
+    project: Project,
+    prompts: Iterable[Prompt] | None = None,
+    round_number: int,
+    source: str | None = None,
+    completions: Mapping[int, Sequence[Completion]] | None = None,
+    priority: int = 0,
+    actor: User | None = None,
+) -> int:
+    """One task for each prompt that has K completions and none in this round yet; how many were made.
+
+    K is the project's ``completions_per_prompt``. Completions of the newest generation are taken: those
+    of ``source``, else of the source that wrote last for this prompt; when no source alone has K, as with
+    several imported systems, all of the prompt's. More than K are thinned by hash. Repeated words are
+    left out: nobody can rank them. ``completions`` names the texts instead, by prompt id: a round's task
+    mixes two sources, the new policy and the anchor.
+    A share of the tasks (``overlap_share``, by hash of the prompt's identity) goes to ``overlap_raters`` people.
+    """
+    made = 0
+    with transaction.atomic():
+        # In a row, so that two calls make a prompt's task once.
+        Project.objects.select_for_update().get(pk=project.pk)
+        for batch in _without_task(project, prompts, round_number):
+            made += _make(project, batch, round_number, source, priority, completions)
+        if made:
+            audit_record(verb="tasks.create", actor=actor, project=project, count=made, round=round_number)
+    return made
+
+
+def is_overlap(*, identity: str, project: Project) -> bool:
+    """Whether the prompt belongs to the share that several people rank; the same answer on any database."""
+    digest = hashlib.sha256(f"overlap:{project.split_salt}:{identity}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64 < project.overlap_share
+
+
+def tasks_close(*, project: Project, before_round: int) -> int:
+    """Withdraw what is still open of earlier rounds; leases that people hold are honoured."""
+    rows = Task.objects.filter(project=project, round_number__lt=before_round).exclude(state=TaskState.CLOSED)
+    return rows.filter(state=TaskState.OPEN).update(state=TaskState.CLOSED)
+
+
+def _without_task(project: Project, prompts: Iterable[Prompt] | None, round_number: int) -> Iterator[list[Prompt]]:
+    rows = Prompt.objects.filter(project=project).exclude(tasks__round_number=round_number).order_by("id")
+    # Ids first: what is read must not change while tasks are written.
+    wanted = [prompt.pk for prompt in prompts] if prompts is not None else list(rows.values_list("id", flat=True))
+    for start in range(0, len(wanted), BATCH):
+        yield list(rows.filter(pk__in=wanted[start : start + BATCH]).prefetch_related("completions"))
+
+
+def _make(
+    project: Project,
+    prompts: list[Prompt],
+    round_number: int,
+    source: str | None,
+    priority: int,
+    given: Mapping[int, Sequence[Completion]] | None,
+) -> int:
+    tasks: list[Task] = []
+    texts: list[list[Completion]] = []
+    for prompt in prompts:
+        offered = list(prompt.completions.all()) if given is None else list(given.get(prompt.pk, ()))
+        chosen = choose(offered, project=project, source=source)
+        if chosen is None:
+            continue
+        overlap = is_overlap(identity=prompt.identity, project=project)
+        raters = max(project.overlap_raters, project.raters_per_task) if overlap else project.raters_per_task
+        tasks.append(
+            Task(project=project, prompt=prompt, wanted_raters=raters, priority=priority, round_number=round_number)
+        )
+        texts.append(chosen)
+    Task.objects.bulk_create(tasks)
+    through = Task.completions.through
+    through.objects.bulk_create(
+        through(task_id=task.pk, completion_id=completion.pk)
+        for task, chosen in zip(tasks, texts, strict=True)
+        for completion in chosen
+    )
+    return len(tasks)
+
+
+def choose(completions: list[Completion], *, project: Project, source: str | None) -> list[Completion] | None:
+    """K different texts for one task, or None when there are not as many."""
+    k = project.completions_per_prompt
+    by_source: dict[str, list[Completion]] = {}
+    for completion in sorted(completions, key=lambda one: one.pk):
+        by_source.setdefault(completion.source, []).append(completion)
+    if source is not None:
+        pools = [by_source.get(source, [])]
+    else:
+        newest_first = sorted(by_source.values(), key=lambda pool: -pool[-1].pk)
+        pools = [*newest_first, [completion for pool in by_source.values() for completion in pool]]
+    for pool in pools:
+        different = list({completion.text.strip(): completion for completion in reversed(pool)}.values())
+        if len(different) >= k:
+            return sorted(different, key=lambda one: _thinning(one, project))[:k]
+    return None
+
+
+def _thinning(completion: Completion, project: Project) -> bytes:
+    name = f"thin:{project.split_salt}:{completion.source}:{completion.ordinal}:{completion.text}"
+    return hashlib.sha256(name.encode()).digest()
