@@ -57,15 +57,15 @@ def kind_of(config: Any, source: str, wanted: Kind | None) -> Kind:
 
 def load_model(source: str, config: Any, kind: Kind, device: torch.device) -> Any:
     """The weights, from safetensors alone, in eval mode on ``device``."""
-    loader = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
+    loader: Any = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
     try:
-        model = loader.from_pretrained(
+        model: Any = loader.from_pretrained(
             source, config=config, use_safetensors=True, trust_remote_code=False, dtype=best_dtype(device)
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(
-            f"The weights of {source} cannot be loaded: {_first_line(error)} Only safetensors are read: a checkpoint of "
-            "pickles (pytorch_model.bin) has to be converted first, for example with the hub's safetensors converter."
+            f"The weights of {source} cannot be loaded: {_first_line(error)} Only safetensors are read: a checkpoint "
+            "of pickles (pytorch_model.bin) has to be converted first, for example with the hub's safetensors converter."
         ) from error
     model.to(device)
     model.eval()

@@ -73,7 +73,8 @@ class Policy:
 
     @property
     def device(self) -> torch.device:
-        return next(self.base.parameters()).device
+        place: torch.device = next(self.base.parameters()).device
+        return place
 
     @property
     def base(self) -> Any:
@@ -167,7 +168,7 @@ class Policy:
     def _inputs(self, state: PromptState, owner: Tensor, completions: TokenBatch) -> dict[str, Any]:
         prompt_mask = state.prompts.mask[owner]
         if state.states is not None:
-            # The decoder reads [start, y0, …, y_{T−1}]: T + 1 positions, the last after EOS. Padding stands
+            # The decoder reads [start, y0, …, y_{T-1}]: T + 1 positions, the last after EOS. Padding stands
             # to the right of everything real, so the causal mask alone hides it.
             start = completions.ids.new_full((len(completions), 1), self.start_id)
             return {
@@ -178,9 +179,19 @@ class Policy:
             }
         mask = torch.cat([prompt_mask, completions.mask], dim=1).long()
         ids = torch.cat([state.prompts.ids[owner], completions.ids], dim=1)
-        positions = {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)} if self._takes_positions else {}
-        keep = completions.ids.shape[1] + 1
-        return {"input_ids": ids, "attention_mask": mask, "use_cache": False, "logits_to_keep": keep, **positions}
+        return {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "use_cache": False,
+            "logits_to_keep": completions.ids.shape[1] + 1,
+            **self.positions(mask, ids.shape[1]),
+        }
+
+    def positions(self, mask: Tensor, width: int) -> dict[str, Tensor]:
+        """position_ids [B, width] of a causal model's last ``width`` columns: padding on the left does not count."""
+        if not self._takes_positions:
+            return {}
+        return {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)[:, -width:]}
 
     @property
     def start_id(self) -> int:

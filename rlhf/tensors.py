@@ -73,7 +73,7 @@ def masked_mean(values: Tensor, mask: Tensor, dim: int | None = None) -> Tensor:
 
 
 def masked_whiten(values: Tensor, mask: Tensor, *, shift_mean: bool = True) -> Tensor:
-    """(values − mean) / sd over the mask, with the population variance; 0 outside the mask."""
+    """(values - mean) / sd over the mask, with the population variance; 0 outside the mask."""
     mean = masked_mean(values, mask)
     variance = masked_mean((values - mean) ** 2, mask)
     whitened = (values - mean) * torch.rsqrt(variance + 1e-8)
@@ -88,16 +88,16 @@ def gather_log_probabilities(logits: Tensor, ids: Tensor) -> Tensor:
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """−Σ p log p in nats over the vocabulary: [B, T, V] gives [B, T]."""
+    """-Σ p log p in nats over the vocabulary: [B, T, V] gives [B, T]."""
     logs = torch.log_softmax(logits.float(), dim=-1)
     return -(logs.exp() * logs).sum(-1)
 
 
 def full_kl(logits: Tensor, reference_logits: Tensor) -> Tensor:
-    """KL(p ‖ q) = Σ p (log p − log q) in nats over the whole vocabulary, never below 0: [B, T, V] twice gives [B, T]."""
+    """KL(p ‖ q) = Σ p (log p - log q) in nats over the whole vocabulary, never below 0: two [B, T, V] gives [B, T]."""
     logs = torch.log_softmax(logits.float(), dim=-1)
     reference = torch.log_softmax(reference_logits.float(), dim=-1)
-    # Rounding may leave −1e-8 where the two are equal.
+    # Rounding may leave -1e-8 where the two are equal.
     return (logs.exp() * (logs - reference)).sum(-1).clamp(min=0)
 
 

@@ -16,11 +16,11 @@ from transformers import (
 
 from rlhf.models import Policy
 
-WORDS = (
-    "anna bob carla dan meets will meet at the station on monday tuesday friday noon seven eight he she they it is "
-    "are was not and to a in for with pizza train ticket lost found phone key repair calls brings takes orders asks "
-    "summarize : . , ? ! home work school doctor rude nice please thanks sorry late early again never always"
-).split()
+WORDS = """
+    anna bob carla dan meets will meet at the station on monday tuesday friday noon seven eight he she they it is
+    are was not and to a in for with pizza train ticket lost found phone key repair calls brings takes orders asks
+    summarize : . , ? ! home work school doctor rude nice please thanks sorry late early again never always
+""".split()  # noqa: SIM905 - forty lines as a list
 KINDS = ("t5", "t5-untied", "gpt2", "llama")
 
 
@@ -58,7 +58,8 @@ def save_tiny(folder: Path, kind: str = "t5", *, seed: int = 0, scale: float = 1
     else:
         llama = LlamaConfig(
             vocab_size=size, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-            num_key_value_heads=2, max_position_embeddings=96, bos_token_id=1, eos_token_id=1, tie_word_embeddings=False,
+            num_key_value_heads=2, max_position_embeddings=96, bos_token_id=1, eos_token_id=1,
+            tie_word_embeddings=False,
             initializer_range=0.2 * scale,
         )  # fmt: skip
         model = LlamaForCausalLM(llama)

@@ -1,0 +1,273 @@
+"""Completions of prompts: seeded sampling with a key-value cache, the prompt read once for all of its N."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import DynamicCache, EncoderDecoderCache
+from transformers.modeling_outputs import BaseModelOutput
+
+from rlhf.config import SamplingConfig
+from rlhf.exceptions import Cancelled, ConfigError
+from rlhf.models import Policy
+from rlhf.tensors import PromptState, TokenBatch, truncate_after_eos
+from rlhf.types import Completion, Prompt, Reporter, Silent
+
+REDRAWS = 8  # tries for a text that repeats another of the same prompt
+
+
+@dataclass(frozen=True)
+class GenerationResult:
+    """``completions[i]`` belongs to the i-th prompt and is empty where that prompt was too long."""
+
+    completions: list[list[Completion]]
+    too_long: list[str] = field(default_factory=list)  # ids of prompts over the policy's limit
+    repeats: int = 0  # texts that still repeat another of their prompt after REDRAWS tries (``distinct`` only)
+
+
+@dataclass(frozen=True)
+class SampledRows:
+    """Sampled ``tokens`` [B, T] up to and with their EOS, and ``log_probabilities`` [B, T] of each under the
+    policy at the sampling temperature, before top-k and top-p (0 outside the mask)."""
+
+    tokens: TokenBatch
+    log_probabilities: Tensor
+
+
+def generate(
+    policy: Policy,
+    prompts: Sequence[Prompt],
+    n: int,
+    sampling: SamplingConfig,
+    *,
+    seed: int,
+    batch_size: int = 64,
+    distinct: bool = False,
+    reporter: Reporter | None = None,
+    reference: bool = False,
+) -> GenerationResult:
+    """Draw ``n`` completions of each prompt; ``batch_size`` rows are decoded at a time.
+
+    The random numbers of a completion depend on the seed, its prompt's id and its ordinal alone, so the
+    texts do not depend on the batch size or on the other prompts. ``distinct`` draws a text that repeats
+    another of its prompt again; ``reference`` samples from the anchor (adapter off). Prompts over the
+    limit are skipped, listed and reported. Raises Cancelled between two batches.
+    """
+    if sampling.max_new_tokens > policy.max_completion_tokens:
+        raise ConfigError(
+            f"max_new_tokens {sampling.max_new_tokens} is above the policy's limit {policy.max_completion_tokens}"
+        )
+    told = reporter or Silent()
+    rows, too_long = _fitting(policy, prompts, told)
+    drawn: dict[tuple[int, int], Completion] = {}
+    wanted = [(index, ordinal, 0) for index in rows for ordinal in range(n)]
+    with torch.inference_mode(), policy.reference() if reference else nullcontext():
+        for attempt in range(1 + REDRAWS * distinct):
+            _draw(policy, prompts, wanted, sampling, seed, batch_size, told, drawn)
+            wanted = [(index, ordinal, attempt + 1) for index, ordinal in _repeated(drawn, rows, n)] if distinct else []
+            if not wanted:
+                break
+    if wanted:
+        told.event("warning", f"{len(wanted)} completions repeat another of their prompt.", repeats=len(wanted))
+    texts = [
+        [drawn[index, ordinal] for ordinal in range(n) if (index, ordinal) in drawn] for index in range(len(prompts))
+    ]
+    return GenerationResult(texts, too_long, len(wanted))
+
+
+def sample_rows(
+    policy: Policy, state: PromptState, owner: Tensor, uniforms: Tensor, sampling: SamplingConfig
+) -> SampledRows:
+    """Sample a completion for each row: ``owner`` [B] points into ``state``; ``uniforms`` [B, T] in [0, 1)."""
+    count, steps = uniforms.shape
+    ids = torch.full((count, steps), policy.pad_id, device=policy.device)
+    logs = torch.zeros((count, steps), device=policy.device)
+    alive = torch.arange(count, device=policy.device)  # the rows that are still decoded
+    decoder = _Decoder(policy, state)
+    logits = decoder.start(owner)
+    for step in range(steps):
+        token, logs[alive, step] = _choose(logits, uniforms[alive, step], sampling)
+        ids[alive, step] = token
+        going = token != policy.eos_id
+        left = int(going.sum())
+        if left == 0 or step + 1 == steps:
+            break
+        # Copying the cache costs about as much as a step: dropping a few finished rows does not pay.
+        if left <= 0.75 * len(alive):
+            alive, token = alive[going], token[going]
+            decoder.keep(going.nonzero()[:, 0])
+        logits = decoder.step(token)
+    mask = truncate_after_eos(ids, policy.eos_id)
+    width = int(mask.sum(dim=1).max())
+    ids = ids.masked_fill(~mask, policy.pad_id)
+    return SampledRows(TokenBatch(ids[:, :width], mask[:, :width]), (logs * mask)[:, :width])
+
+
+def uniforms_for(seed: int, prompt_id: str, ordinal: int, attempt: int, count: int) -> np.ndarray[Any, Any]:
+    """``count`` uniforms in [0, 1) that belong to this one completion (counter-based Philox, keyed by a hash)."""
+    name = f"{seed}\x1f{prompt_id}\x1f{ordinal}\x1f{attempt}".encode()
+    key = int.from_bytes(hashlib.sha256(name).digest()[:16], "little")
+    return np.random.Generator(np.random.Philox(key=key)).random(count)
+
+
+def _fitting(policy: Policy, prompts: Sequence[Prompt], reporter: Reporter) -> tuple[list[int], list[str]]:
+    """Indices of the prompts that fit, shortest first (little padding in a batch), and the ids of the others."""
+    lengths = [policy.prompt_length(prompt.text) for prompt in prompts]
+    too_long = [prompt.id for prompt, size in zip(prompts, lengths, strict=True) if size > policy.max_prompt_tokens]
+    if too_long:
+        reporter.event(
+            "warning",
+            f"{len(too_long)} of {len(prompts)} prompts are over the limit of {policy.max_prompt_tokens} tokens and were "
+            "left out.",
+            too_long=too_long,
+        )
+    fits = [index for index, size in enumerate(lengths) if size <= policy.max_prompt_tokens]
+    return sorted(fits, key=lambda index: (lengths[index], index)), too_long
+
+
+def _draw(
+    policy: Policy,
+    prompts: Sequence[Prompt],
+    wanted: list[tuple[int, int, int]],
+    sampling: SamplingConfig,
+    seed: int,
+    batch_size: int,
+    reporter: Reporter,
+    drawn: dict[tuple[int, int], Completion],
+) -> None:
+    """Sample the wanted (prompt index, ordinal, attempt) into ``drawn``."""
+    for batch in _batches(wanted, batch_size):
+        if reporter.cancelled():
+            raise Cancelled("Generation was cancelled.")
+        place = {index: row for row, index in enumerate(dict.fromkeys(index for index, _, _ in batch))}
+        state = policy.read_prompts(policy.encode_prompts([prompts[index].text for index in place]))
+        owner = torch.tensor([place[index] for index, _, _ in batch], device=policy.device)
+        uniforms = np.stack([uniforms_for(seed, prompts[i].id, o, a, sampling.max_new_tokens) for i, o, a in batch])
+        rows = sample_rows(policy, state, owner, torch.from_numpy(uniforms).to(policy.device), sampling)
+        ids, lengths = rows.tokens.ids.tolist(), rows.tokens.lengths.tolist()
+        for (index, ordinal, _), row, length in zip(batch, ids, lengths, strict=True):
+            tokens = tuple(row[:length])
+            drawn[index, ordinal] = Completion(
+                prompts[index].id, ordinal, policy.decode(tokens), tokens, tokens[-1] == policy.eos_id, seed
+            )
+        reporter.progress(len(drawn), max(len(drawn), len(wanted)), "generate")
+
+
+def _batches(wanted: list[tuple[int, int, int]], size: int) -> Iterator[list[tuple[int, int, int]]]:
+    """Runs of at most ``size`` rows that keep one prompt's rows together where they fit, so that it is read once."""
+    batch: list[tuple[int, int, int]] = []
+    for _, rows in groupby(wanted, key=lambda row: row[0]):
+        group = list(rows)
+        if batch and len(batch) + len(group) > size:
+            yield batch
+            batch = []
+        batch += group
+        while len(batch) >= size:
+            yield batch[:size]
+            batch = batch[size:]
+    if batch:
+        yield batch
+
+
+def _repeated(drawn: dict[tuple[int, int], Completion], rows: list[int], n: int) -> list[tuple[int, int]]:
+    """(prompt index, ordinal) of each text that a lower ordinal of its prompt has already."""
+    again = []
+    for index in rows:
+        seen: set[str] = set()
+        for ordinal in range(n):
+            text = drawn[index, ordinal].text
+            if text in seen:
+                again.append((index, ordinal))
+            seen.add(text)
+    return again
+
+
+def _choose(logits: Tensor, uniforms: Tensor, sampling: SamplingConfig) -> tuple[Tensor, Tensor]:
+    """Token [B] and its log-probability [B] for logits [B, V], by the inverse of the cumulative distribution."""
+    if sampling.greedy:
+        logs = torch.log_softmax(logits.float(), dim=-1)
+        best = logs.argmax(dim=-1)
+        return best, logs.gather(1, best[:, None])[:, 0]
+    scaled = logits.float() / sampling.temperature
+    logs = torch.log_softmax(scaled, dim=-1)
+    # In float64 the sum over a large vocabulary leaves no token out by rounding.
+    cumulative = _filtered(logs, sampling).double().cumsum(dim=-1)
+    target = (uniforms[:, None] * cumulative[:, -1:]).contiguous()
+    # The first token whose cumulative probability is above the target: one of probability 0 is never chosen.
+    token = torch.searchsorted(cumulative, target, right=True).clamp(max=logits.shape[-1] - 1)
+    return token[:, 0], logs.gather(1, token)[:, 0]
+
+
+def _filtered(logs: Tensor, sampling: SamplingConfig) -> Tensor:
+    """Probabilities [B, V] with everything outside top-k and the nucleus (Holtzman et al. 2020) at 0."""
+    probabilities = logs.exp()
+    if 0 < sampling.top_k < logs.shape[-1]:
+        least = probabilities.topk(sampling.top_k, dim=-1).values[:, -1:]
+        probabilities = probabilities.masked_fill(probabilities < least, 0.0)
+    if sampling.top_p < 1:
+        ordered, order = probabilities.sort(dim=-1, descending=True)
+        ordered = ordered / ordered.sum(dim=-1, keepdim=True)
+        # A token stays while those before it hold less than top_p: the smallest set that reaches it.
+        outside = ordered.cumsum(dim=-1) - ordered >= sampling.top_p
+        probabilities = probabilities.masked_fill(outside.scatter(1, order, outside), 0.0)
+    return probabilities
+
+
+class _Decoder:
+    """The model with its cache: the prompts are read with P rows, then the cache is spread to B."""
+
+    def __init__(self, policy: Policy, state: PromptState) -> None:
+        self._policy = policy
+        self._state = state
+        self._states = state.states
+        self._mask = state.prompts.mask.long()
+        config = policy.base.config
+        self._cache: Any = (
+            DynamicCache(config=config)
+            if state.states is None
+            else EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
+        )
+
+    def start(self, owner: Tensor) -> Tensor:
+        """Logits [B, V] of the first token. All rows of one prompt start alike, so P rows are enough to read."""
+        if self._states is None:
+            logits = self._run(self._state.prompts.ids)
+        else:
+            first = torch.full((len(self._state), 1), self._policy.start_id, device=self._policy.device)
+            logits = self._run(first)
+        self.keep(owner)
+        return logits[owner]
+
+    def step(self, token: Tensor) -> Tensor:
+        """Logits [B, V] after ``token`` [B] was read."""
+        if self._states is None:
+            self._mask = torch.cat([self._mask, self._mask.new_ones((len(token), 1))], dim=1)
+        return self._run(token[:, None])
+
+    def keep(self, rows: Tensor) -> None:
+        """Make the cache's rows ``rows``: the owner of each row at first, those still going later."""
+        self._cache.batch_select_indices(rows)
+        self._mask = self._mask[rows]
+        self._states = None if self._states is None else self._states[rows]
+
+    def _run(self, ids: Tensor) -> Tensor:
+        model = self._policy.model
+        if self._states is not None:
+            encoded = BaseModelOutput(last_hidden_state=self._states)
+            output = model(
+                encoder_outputs=encoded, attention_mask=self._mask, decoder_input_ids=ids,
+                past_key_values=self._cache, use_cache=True,
+            )  # fmt: skip
+        else:
+            output = model(
+                input_ids=ids, attention_mask=self._mask, past_key_values=self._cache, use_cache=True,
+                logits_to_keep=1, **self._policy.positions(self._mask, ids.shape[1]),
+            )  # fmt: skip
+        logits: Tensor = output.logits[:, -1]
+        return logits
