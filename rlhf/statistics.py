@@ -54,6 +54,15 @@ def bootstrap_ratio(numerators: ArrayLike, denominators: ArrayLike, seed: int = 
     return _interval(float(top.sum() / bottom.sum()), means[:, 0] / means[:, 1], len(top))
 
 
+def bootstrap_sd(values: ArrayLike, seed: int = 0, n: int = RESAMPLES) -> Interval:
+    """The population standard deviation of ``values`` [units], bootstrapped over units."""
+    units = _checked(values, "bootstrap_sd")
+    centred = units - units.mean()  # the squares of large values would lose the small spread between them
+    moments = resampled(np.stack([centred, centred**2], axis=1), seed, n)
+    spreads = np.sqrt(np.maximum(moments[:, 1] - moments[:, 0] ** 2, 0))
+    return _interval(float(units.std()), spreads, len(units))
+
+
 def resampled(columns: NDArray[np.float64], seed: int, n: int) -> NDArray[np.float64]:
     """Column means [n, C] of ``n`` resamples with replacement of the rows of ``columns`` [units, C]."""
     units = len(columns)

@@ -10,6 +10,7 @@ from rlhf.exceptions import DataError
 from rlhf.statistics import (
     bootstrap_mean,
     bootstrap_ratio,
+    bootstrap_sd,
     normal_interval,
     paired_bootstrap,
     resampled,
@@ -175,3 +176,11 @@ def test_spearman_of_the_same_order_is_one() -> None:
 def test_standard_error_by_hand() -> None:
     assert standard_error([1.0, 3.0]) == pytest.approx(1.0)
     assert normal_interval([1.0, 3.0]).high == pytest.approx(2 + 1.959963984540054)
+
+
+def test_spread_equals_numpy_and_covers_the_truth() -> None:
+    values = np.random.default_rng(0).normal(loc=1e6, size=500)
+    interval = bootstrap_sd(values)
+    assert interval.value == pytest.approx(values.std())
+    assert interval.low < 1 < interval.high
+    assert bootstrap_sd([2.0, 2.0]).high == 0
