@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 from rlhf.exceptions import ConfigError
 
 C = TypeVar("C")
-Precision = Literal["auto", "fp32", "bf16"]
 
 
 def from_mapping(cls: type[C], mapping: Mapping[str, object]) -> C:

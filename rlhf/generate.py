@@ -123,8 +123,8 @@ def _fitting(policy: Policy, prompts: Sequence[Prompt], reporter: Reporter) -> t
     if too_long:
         reporter.event(
             "warning",
-            f"{len(too_long)} of {len(prompts)} prompts are over the limit of {policy.max_prompt_tokens} tokens and were "
-            "left out.",
+            f"{len(too_long)} of {len(prompts)} prompts are over the limit of {policy.max_prompt_tokens} tokens and "
+            "were left out.",
             too_long=too_long,
         )
     fits = [index for index, size in enumerate(lengths) if size <= policy.max_prompt_tokens]

@@ -65,7 +65,7 @@ def load_model(source: str, config: Any, kind: Kind, device: torch.device) -> An
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"The weights of {source} cannot be loaded: {_first_line(error)} Only safetensors are read: a checkpoint "
-            "of pickles (pytorch_model.bin) has to be converted first, for example with the hub's safetensors converter."
+            "of pickles (pytorch_model.bin) has to be converted first, for example with the hub's converter."
         ) from error
     model.to(device)
     model.eval()

@@ -1,0 +1,192 @@
+"""Files of prompts, supervised pairs and rankings; every refusal names the file, the line and the remedy."""
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rlhf.exceptions import DataError
+from rlhf.types import Example, Prompt, Ranking
+
+PROMPT_FIELDS = ("dialogue", "prompt")
+REFERENCE_FIELDS = ("summaries", "references", "summary")
+Row = Mapping[str, object]
+
+
+def text_id(text: str) -> str:
+    """The identity of a text that came without one: its sha256."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_prompts(path: Path | str, template: str = "{prompt}") -> list[Prompt]:
+    """Prompts of a JSONL or CSV file (``.gz`` too): `dialogue` or `prompt`; `id`; references if there are any.
+
+    References stand in `summaries`, `references` or `summary`, a text or a list. Without an `id` the
+    prompt's hash is its id. Raises DataError for an unreadable file, an empty prompt or a repeated id.
+    """
+    prompts: dict[str, Prompt] = {}
+    for where, row in _rows(Path(path)):
+        raw = _prompt(row, where)
+        name = str(row.get("id") or text_id(raw))
+        if name in prompts:
+            raise DataError(f"{where}: the id {name!r} occurs twice: give each prompt its own id, or leave ids out.")
+        prompts[name] = Prompt(name, template.replace("{prompt}", raw), _references(row, where))
+    return list(prompts.values())
+
+
+def read_examples(path: Path | str, template: str = "{prompt}") -> list[Example]:
+    """Supervised pairs of the same files: one for each reference of each prompt. A prompt without one is an error."""
+    examples: list[Example] = []
+    for where, row in _rows(Path(path)):
+        raw, references = _prompt(row, where), _references(row, where)
+        if not references:
+            raise DataError(f"{where}: no reference: give {', '.join(REFERENCE_FIELDS)} (a text or a list of texts).")
+        examples += [Example(template.replace("{prompt}", raw), reference) for reference in references]
+    return examples
+
+
+def read_rankings(path: Path | str, template: str = "{prompt}") -> list[Ranking]:
+    """Rankings of a snapshot: `rankings.jsonl`, the same gzipped, or its Parquet file.
+
+    ``prompt_id`` is the hash of the raw prompt; ``prompt`` is what the model reads (template applied).
+    """
+    return [_ranking(row, where, template) for where, row in _rows(Path(path))]
+
+
+def pairs_of(ranking: Ranking) -> list[tuple[int, int, bool]]:
+    """All pairs (i, j, tie) of completions: i stands above j, or beside it when ``tie`` (then i comes first)."""
+    place = {index: level for level, group in enumerate(ranking.groups) for index in group}
+    order = [index for group in ranking.groups for index in group]
+    return [(i, j, place[i] == place[j]) for rank, i in enumerate(order) for j in order[rank + 1 :]]
+
+
+def _prompt(row: Row, where: str) -> str:
+    for field in PROMPT_FIELDS:
+        value = row.get(field)
+        if isinstance(value, str) and value.strip():
+            return value
+        if value is not None:
+            raise DataError(f"{where}: {field} must be a text that is not empty, not {value!r}.")
+    raise DataError(
+        f"{where}: no prompt: a line needs {' or '.join(PROMPT_FIELDS)}; it has {', '.join(row) or 'nothing'}."
+    )
+
+
+def _references(row: Row, where: str) -> tuple[str, ...]:
+    for field in REFERENCE_FIELDS:
+        value = row.get(field)
+        if value is None or value == "":
+            continue
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list) or not all(isinstance(text, str) and text.strip() for text in texts):
+            raise DataError(f"{where}: {field} must be a text or a list of texts, none empty, not {value!r}.")
+        return tuple(texts)
+    return ()
+
+
+def _ranking(row: Row, where: str, template: str) -> Ranking:
+    raw, completions, groups = row.get("prompt"), row.get("completions"), row.get("groups")
+    if not isinstance(raw, str) or not raw.strip():
+        raise DataError(f"{where}: a ranking needs the text of its prompt.")
+    if not isinstance(completions, list) or not all(isinstance(text, str) for text in completions):
+        raise DataError(f"{where}: completions must be a list of texts.")
+    if not isinstance(groups, list) or not all(isinstance(group, list) and group for group in groups):
+        raise DataError(f"{where}: groups must be a list of lists of places in completions, none of them empty.")
+    places = [index for group in groups for index in group]
+    if sorted(map(str, places)) != sorted(map(str, range(len(completions)))):
+        raise DataError(f"{where}: groups must hold each of the {len(completions)} completions once, not {groups}.")
+    split = row.get("split")
+    if split not in ("train", "validation", "test"):
+        raise DataError(f"{where}: split must be train, validation or test, not {split!r}.")
+    return Ranking(
+        prompt_id=text_id(raw),
+        prompt=template.replace("{prompt}", raw),
+        completions=tuple(completions),
+        groups=tuple(tuple(group) for group in groups),
+        annotator=str(row.get("annotator", "")),
+        split=split,
+        strengths=_strengths(row.get("strengths"), len(groups), where),
+    )
+
+
+def _strengths(value: object, groups: int, where: str) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != groups - 1 or not all(item in (1, 2, 3) for item in value):
+        raise DataError(f"{where}: strengths must be null or {groups - 1} numbers of 1, 2 or 3, not {value!r}.")
+    return tuple(value)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Row]]:
+    """(“file, line n”, row) of each row, whatever the format."""
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file.")
+    name = path.name.removesuffix(".gz")
+    if name.endswith(".parquet"):
+        yield from _parquet(path)
+    elif name.endswith(".csv"):
+        yield from _csv(path)
+    elif name.endswith((".jsonl", ".json")):
+        yield from _jsonl(path)
+    else:
+        raise DataError(f"{path}: unknown kind of file: give .jsonl, .csv (each may end in .gz) or .parquet.")
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: the gzip data is damaged ({error}): make the file again.") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}, line {line}: not UTF-8: save the file as UTF-8.") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+
+
+def _jsonl(path: Path) -> Iterator[tuple[str, Row]]:
+    # Not splitlines(): it would break a line at U+2028, which JSON allows inside a text.
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{where}: not JSON ({error.msg}): write one object on each line.") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{where}: must be an object with keys, not {line[:40]!r}.")
+        yield where, row
+
+
+def _csv(path: Path) -> Iterator[tuple[str, Row]]:
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+    try:
+        for row in reader:
+            where = f"{path}, line {reader.line_num}"
+            if None in row or None in row.values():
+                raise DataError(
+                    f"{where}: has not as many cells as the header: quote texts with commas or line breaks."
+                )
+            yield where, row
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, line {reader.line_num}: not CSV ({error}): quote texts with commas or line breaks."
+        ) from error
+
+
+def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a Parquet file ({error}): export it again.") from error
+    for number, row in enumerate(table.to_pylist(), start=1):
+        yield f"{path}, row {number}", row
