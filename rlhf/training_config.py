@@ -41,20 +41,22 @@ class RewardConfig:
     penalty: float = 1.0  # λ in mean − λ·sd over the members
     normalisation_samples: int = 256  # completions of the reference policy that set mean 0 and sd 1
     temperature: float = 1.0  # of those
+    max_new_tokens: int = 64  # of those
     max_prompt_tokens: int = 512
-    max_completion_tokens: int = 128
+    max_completion_tokens: int = 128  # longer texts are counted and left out; leave room above max_new_tokens
     batch_size: int = 64  # completions in one forward without gradient
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "head_learning_rate", "max_gradient_norm", "temperature"):
             require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name)}")
-        for name in ("epochs", "batch_rankings", "evaluations", "patience", "members", "batch_size"):
+        for name in ("epochs", "batch_rankings", "evaluations", "patience", "members", "max_new_tokens", "batch_size"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
         require(self.normalisation_samples >= 2, "normalisation_samples must be at least 2: one has no spread")
         require(0 <= self.label_smoothing < 0.5, f"label_smoothing must be in [0, 0.5), not {self.label_smoothing}")
         require(0 <= self.judge_share <= 0.5, f"judge_share must be in [0, 0.5], not {self.judge_share}")
         for name in ("weight_decay", "centering", "penalty"):
             require(getattr(self, name) >= 0, f"{name} must not be negative, but is {getattr(self, name)}")
+        require(self.max_new_tokens < self.max_completion_tokens, "max_completion_tokens must be above max_new_tokens")
         require(self.lora.dropout == 0, "dropout is off in reward training: lora.dropout must be 0")
 
 

@@ -1,0 +1,152 @@
+"""One PPO step by step: rollout with rewards and advantages, and the loss of a minibatch.
+
+After Ziegler et al. 2019, Stiennon et al. 2020, Ouyang et al. 2022 and "The N implementation details of RLHF with
+PPO" (Huang et al. 2023). The training loop is in train_ppo.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rlhf.losses import clipped_policy_loss, clipped_value_loss, gae, k3, token_rewards
+from rlhf.models import Policy, PromptState
+from rlhf.reward_model import RewardScorer
+from rlhf.rollout import Samples, read_tokens, sample, score, select, shares_encoder
+from rlhf.tensors import full_kl, masked_mean, masked_whiten
+from rlhf.training_config import PPOConfig
+from rlhf.types import Prompt, Reporter
+
+
+class ValueHead(nn.Linear):
+    """V(state) from the decoder's last hidden state, which it reads detached; starts at 0."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size, 1)
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """``hidden`` [B, T, D] -> values [B, T]."""
+        return super().forward(hidden.detach().float()).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class Experience:
+    """One rollout, ready for optimisation; all [B, T] unless said otherwise."""
+
+    samples: Samples
+    state: PromptState | None  # what the encoder read, where no adapter changes it
+    old: Tensor  # log-probabilities at the time of sampling, from the training forward
+    values: Tensor
+    advantages: Tensor  # whitened
+    returns: Tensor
+    rewards: Tensor  # [B], before the KL
+    kl: Tensor  # [B] full-vocabulary KL summed over the steps
+    k3: float  # estimate of the same from the samples
+    entropy: float
+
+
+@torch.no_grad()
+def collect(
+    config: PPOConfig,
+    policy: Policy,
+    value_head: ValueHead,
+    scorer: RewardScorer,
+    prompts: Sequence[Prompt],
+    *,
+    beta: float,
+    seed: int,
+    reporter: Reporter,
+) -> Experience:
+    """Sample, read with policy and reference, score, and estimate advantages."""
+    # 1. Completions, at the temperature the log-probabilities are taken at.
+    samples = sample(
+        policy,
+        prompts,
+        config.samples_per_prompt,
+        config.sampling,
+        seed=seed,
+        batch_size=config.batch_size,
+        reporter=reporter,
+    )
+    mask = samples.completions.mask
+
+    # 2. The training forward by policy and reference; generate()'s own probabilities are not used.
+    shared = policy.read_prompts(samples.prompts) if shares_encoder(policy) else None
+    old, theirs, values = (torch.zeros(mask.shape, device=mask.device) for _ in range(3))
+    kl, entropies = torch.zeros(mask.shape, device=mask.device), torch.zeros(mask.shape, device=mask.device)
+    for rows in torch.arange(len(mask), device=mask.device).split(config.batch_size):
+        part = select(samples, rows)
+        width = part.completions.ids.shape[1]
+        state = policy.read_prompts(part.prompts) if shared is None else shared
+        owner = part.owner if shared is None else samples.owner[rows]
+        ours = read_tokens(policy, state, owner, part.completions, temperature=config.temperature)
+        with policy.reference():
+            state = policy.read_prompts(part.prompts) if shared is None else shared
+            anchor = read_tokens(policy, state, owner, part.completions, temperature=config.temperature)
+        old[rows, :width] = ours.log_probabilities
+        theirs[rows, :width] = anchor.log_probabilities
+        values[rows, :width] = value_head(ours.hidden)
+        kl[rows, :width] = full_kl(ours.logits, anchor.logits)
+        entropies[rows, :width] = ours.entropy
+
+    # 3. Rewards: the KL at each token, the score at the last.
+    scores = score(samples, scorer, missing_eos=config.missing_eos_reward)
+    log_ratio = (old - theirs) * mask
+    rewards = token_rewards(log_ratio, mask, scores, beta)
+
+    # 4. Advantages, whitened over all real tokens of the rollout.
+    advantages, returns = gae(rewards, values, mask, gamma=config.gamma, lam=config.lam)
+    return Experience(
+        samples=samples,
+        state=shared,
+        old=old,
+        values=values,
+        advantages=masked_whiten(advantages, mask),
+        returns=returns,
+        rewards=scores,
+        kl=(kl * mask).sum(dim=1),
+        k3=float((k3(log_ratio) * mask).sum(dim=1).mean()),
+        entropy=float(masked_mean(entropies, mask)),
+    )
+
+
+@dataclass(frozen=True)
+class Losses:
+    """One minibatch; scalars."""
+
+    total: Tensor
+    policy: Tensor
+    value: Tensor
+    clip_fraction: Tensor
+
+
+def minibatch_losses(
+    config: PPOConfig, policy: Policy, value_head: ValueHead, experience: Experience, rows: Tensor
+) -> Losses:
+    """Policy, value and entropy losses of the completions ``rows``."""
+    part = select(experience.samples, rows)
+    mask, width = part.completions.mask, part.completions.ids.shape[1]
+    state, owner = experience.state, experience.samples.owner[rows]
+    if state is None:
+        state, owner = policy.read_prompts(part.prompts), part.owner
+    reading = read_tokens(policy, state, owner, part.completions, temperature=config.temperature)
+    policy_loss, clip_fraction = clipped_policy_loss(
+        reading.log_probabilities,
+        experience.old[rows, :width],
+        experience.advantages[rows, :width],
+        mask,
+        clip=config.clip,
+    )
+    value_loss = clipped_value_loss(
+        value_head(reading.hidden),
+        experience.values[rows, :width],
+        experience.returns[rows, :width],
+        mask,
+        clip=config.value_clip,
+    )
+    bonus = masked_mean(reading.entropy, mask) if config.entropy_coefficient else torch.zeros(())
+    total = policy_loss + config.value_coefficient * value_loss - config.entropy_coefficient * bonus
+    return Losses(total=total, policy=policy_loss.detach(), value=value_loss.detach(), clip_fraction=clip_fraction)

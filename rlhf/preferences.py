@@ -1,0 +1,104 @@
+"""Rankings as training batches: one prompt with all its completions and all its pairs is one element."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rlhf.data import pairs_of
+from rlhf.exceptions import PromptTooLong
+from rlhf.losses import STRENGTH_MARGIN, PairBatch
+from rlhf.models import Policy
+from rlhf.tensors import TokenBatch
+from rlhf.training_config import TieRule
+from rlhf.types import Ranking, Reporter
+
+TIES_WORTH_A_MODEL = 0.05
+"""Share of ties from which Rao–Kupper is the default: dropping ties inflates the scale (×1.29 at 27 % ties)."""
+
+
+@dataclass(frozen=True)
+class PreferenceBatch:
+    """``prompts`` [P, S]; ``completions`` [B, T] of prompt ``owner`` [B]; ``pairs`` index into the B completions."""
+
+    prompts: TokenBatch
+    completions: TokenBatch
+    owner: Tensor
+    pairs: PairBatch
+
+
+def preference_batch(policy: Policy, rankings: Sequence[Ranking], *, margins: bool = False) -> PreferenceBatch:
+    """Encode ``rankings`` on the policy's device. Raises PromptTooLong: filter with `fitting` first."""
+    texts = [text for ranking in rankings for text in ranking.completions]
+    owner = [index for index, ranking in enumerate(rankings) for _ in ranking.completions]
+    return PreferenceBatch(
+        prompts=policy.encode_prompts([ranking.prompt for ranking in rankings]),
+        completions=policy.encode_completions(texts),
+        owner=torch.tensor(owner, device=policy.device),
+        pairs=pair_batch(rankings, device=policy.device, margins=margins),
+    )
+
+
+def pair_batch(rankings: Sequence[Ranking], *, device: torch.device | str = "cpu", margins: bool = False) -> PairBatch:
+    """All pairs of ``rankings``, indices running over all completions in order; weights 1/#pairs of the ranking."""
+    better, worse, tie, weight, margin = [], [], [], [], []
+    offset = 0
+    for ranking in rankings:
+        pairs = pairs_of(ranking)
+        for left, right, tied in pairs:
+            better.append(offset + left)
+            worse.append(offset + right)
+            tie.append(tied)
+            weight.append(1 / len(pairs))
+            margin.append(_margin(ranking, left, right) if margins else 0.0)
+        offset += len(ranking.completions)
+    return PairBatch(
+        better=torch.tensor(better, dtype=torch.long, device=device),
+        worse=torch.tensor(worse, dtype=torch.long, device=device),
+        tie=torch.tensor(tie, dtype=torch.bool, device=device),
+        weight=torch.tensor(weight, device=device),
+        margin=torch.tensor(margin, device=device),
+        rankings=len(rankings),
+    )
+
+
+def _margin(ranking: Ranking, better: int, worse: int) -> float:
+    """Margin of one pair: that of the strongest boundary between the two groups; 0 where no strengths were given."""
+    if ranking.strengths is None:
+        return 0.0
+    group = {item: rank for rank, items in enumerate(ranking.groups) for item in items}
+    crossed = ranking.strengths[group[better] : group[worse]]
+    return max((STRENGTH_MARGIN[strength] for strength in crossed), default=0.0)
+
+
+def fitting(policy: Policy, rankings: Sequence[Ranking], reporter: Reporter) -> tuple[list[Ranking], int]:
+    """The rankings whose texts all fit the model's limits, and how many did not; those are reported, never cut."""
+    kept = []
+    for ranking in rankings:
+        try:
+            policy.encode_prompts([ranking.prompt])
+            policy.encode_completions(list(ranking.completions))
+        except PromptTooLong as error:
+            reporter.event("warning", f"A ranking of prompt {ranking.prompt_id} is left out: {error}")
+        else:
+            kept.append(ranking)
+    return kept, len(rankings) - len(kept)
+
+
+def tie_share(rankings: Sequence[Ranking]) -> float:
+    """Share of tied pairs among all pairs; 0 where there is none."""
+    ties = [tied for ranking in rankings for _left, _right, tied in pairs_of(ranking)]
+    return sum(ties) / len(ties) if ties else 0.0
+
+
+def default_tie_rule(share: float) -> TieRule:
+    """Rao–Kupper where ties are common enough to learn a threshold from, else a soft label of ½."""
+    return "rao-kupper" if share >= TIES_WORTH_A_MODEL else "soft"
+
+
+def shuffled_batches(count: int, size: int, generator: torch.Generator) -> Iterator[list[int]]:
+    """Indices 0 … ``count`` − 1 in a seeded order, ``size`` at a time; the last batch may be smaller."""
+    order = torch.randperm(count, generator=generator).tolist()
+    for start in range(0, count, size):
+        yield order[start : start + size]

@@ -1,0 +1,250 @@
+"""The reward model: prompt in the encoder once, completion in the decoder, a scalar at EOS.
+
+A folder of a trained reward holds `reward.json`, `heads.safetensors` and one sub-folder with the adapter (or, after
+full training, the whole model) of each member. Scoring members give mean − λ·sd, normalised; one more member, trained
+on prompts the others never saw, only judges.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from rlhf.exceptions import ModelError
+from rlhf.models import Policy, PromptState
+from rlhf.tensors import TokenBatch
+
+SETTINGS = "reward.json"
+HEADS = "heads.safetensors"
+
+Role = Literal["scorer", "judge"]
+Scores = list[list[float]]
+
+
+class RewardScorer(Protocol):
+    """Anything that scores the completions of each prompt; higher is better."""
+
+    def score(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Scores:
+        """One reward for each completion of each prompt, in their order."""
+
+    def judge(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Scores | None:
+        """The same by a model that the policy was never trained against; None where there is none."""
+
+
+class RewardHead(nn.Module):
+    """A linear map of the last hidden state to a scalar, N(0, 1/√(d+1)) at first (Stiennon et al. 2020).
+
+    ``raw_theta`` is the learnt threshold of ties before softplus (Rao–Kupper).
+    """
+
+    def __init__(self, size: int, *, theta: float, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(size, generator=generator) / (size + 1) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(()))
+        self.raw_theta = nn.Parameter(torch.tensor(theta))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """``hidden`` [B, D] -> scalars [B]."""
+        return hidden.to(self.weight.dtype) @ self.weight + self.bias
+
+    @property
+    def theta(self) -> Tensor:
+        """The threshold of ties, > 0."""
+        return nn.functional.softplus(self.raw_theta)
+
+
+class RewardModel:
+    """One member: a policy's body and a scalar head."""
+
+    def __init__(self, policy: Policy, head: RewardHead) -> None:
+        self.policy = policy
+        self.head = head.to(policy.device)
+
+    def score_tokens(self, state: PromptState, owner: Tensor, completions: TokenBatch) -> Tensor:
+        """Raw scores [B] of ``completions`` [B, T], each read after its EOS; ``owner`` [B] points into ``state``."""
+        decoded = self.policy.read_completions(state, owner, completions, logits=False)
+        rows = torch.arange(len(owner), device=decoded.hidden.device)
+        # hidden[:, length] is the state after the last token, EOS, has been read.
+        scores: Tensor = self.head(decoded.hidden[rows, completions.mask.sum(dim=1)])
+        return scores
+
+
+@dataclass(frozen=True)
+class MemberSettings:
+    """One member of an ensemble; (raw + bias)·gain has mean 0 and sd 1 on the reference policy's samples."""
+
+    name: str
+    role: Role
+    gain: float = 1.0
+    bias: float = 0.0
+
+
+@dataclass(frozen=True)
+class RewardSettings:
+    """Everything of an ensemble that is not a tensor. ``penalty`` is λ in mean − λ·sd."""
+
+    adaptation: Literal["lora", "full"]
+    members: tuple[MemberSettings, ...]
+    penalty: float
+    tie_rule: str
+    data_sha256: str
+    max_prompt_tokens: int
+    max_completion_tokens: int
+    gain: float = 1.0
+    bias: float = 0.0
+
+    @classmethod
+    def read(cls, folder: Path) -> "RewardSettings":
+        """From ``folder``'s reward.json; ModelError where it is missing or not one of ours."""
+        try:
+            values = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+            members = tuple(MemberSettings(**member) for member in values.pop("members"))
+            return cls(members=members, **values)
+        except FileNotFoundError as error:
+            raise ModelError(f"{folder} holds no reward model: {SETTINGS} is missing.") from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise ModelError(f"{folder / SETTINGS} is not a reward model's settings: {error}") from error
+
+    def write(self, folder: Path) -> None:
+        """Canonical JSON: the same settings give the same bytes."""
+        text = json.dumps(asdict(self), sort_keys=True, indent=1)
+        (folder / SETTINGS).write_text(text + "\n", encoding="utf-8")
+
+
+class RewardEnsemble:
+    """A trained reward: the members' bodies behind one policy, their heads and their normalisation."""
+
+    def __init__(
+        self,
+        settings: RewardSettings,
+        bodies: Mapping[str, Policy],
+        heads: Mapping[str, RewardHead],
+        *,
+        batch: int = 64,
+    ) -> None:
+        self.settings = settings
+        self._bodies = bodies
+        self._heads = heads
+        self._batch = batch
+
+    def with_settings(self, settings: RewardSettings) -> "RewardEnsemble":
+        """The same members under another normalisation."""
+        return RewardEnsemble(settings, self._bodies, self._heads, batch=self._batch)
+
+    def score(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Scores:
+        """Normalised mean − λ·sd over the scoring members (population sd), one list for each prompt."""
+        rows = torch.stack([self.member(member, prompts, completions) for member in self._members("scorer")])
+        spread = rows.std(dim=0, correction=0)
+        pessimistic = rows.mean(dim=0) - self.settings.penalty * spread
+        return _nested((pessimistic + self.settings.bias) * self.settings.gain, completions)
+
+    def judge(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Scores | None:
+        """Normalised scores of the judging member; None when the ensemble has none."""
+        judges = self._members("judge")
+        return _nested(self.member(judges[0], prompts, completions), completions) if judges else None
+
+    def member(self, member: MemberSettings, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Tensor:
+        """Normalised scores of one member [all completions], in order."""
+        return (self.raw(member.name, prompts, completions) + member.bias) * member.gain
+
+    @torch.no_grad()
+    def raw(self, name: str, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Tensor:
+        """Scores of member ``name`` as its head gives them [all completions], on the CPU.
+
+        Raises PromptTooLong for a text that does not fit.
+        """
+        policy, head = self._bodies[name], self._heads[name]
+        model = RewardModel(policy, head)
+        scores = [torch.zeros(0)]
+        with self._active(name):
+            for chunk in _chunks(completions, self._batch):
+                texts = [text for row in chunk for text in completions[row]]
+                owner = [index for index, row in enumerate(chunk) for _ in completions[row]]
+                state = policy.read_prompts(policy.encode_prompts([prompts[row] for row in chunk]))
+                encoded = policy.encode_completions(texts)
+                owners = torch.tensor(owner, dtype=torch.long, device=policy.device)
+                scores.append(model.score_tokens(state, owners, encoded).float().cpu())
+        return torch.cat(scores)
+
+    def theta(self, name: str) -> float:
+        """The learnt threshold of ties of member ``name``."""
+        return float(self._heads[name].theta.detach())
+
+    def _members(self, role: Role) -> list[MemberSettings]:
+        return [member for member in self.settings.members if member.role == role]
+
+    @contextmanager
+    def _active(self, name: str) -> Iterator[None]:
+        """Switch the shared body to ``name``'s adapter; whole models need no switch."""
+        if self.settings.adaptation == "lora":
+            self._bodies[name].model.set_adapter(name)
+        yield
+
+
+def _chunks(completions: Sequence[Sequence[str]], size: int) -> Iterator[list[int]]:
+    """Rows of prompts that hold about ``size`` completions together; at least one row each, none without texts."""
+    chunk: list[int] = []
+    held = 0
+    for row, texts in enumerate(completions):
+        if chunk and held + len(texts) > size:
+            yield chunk
+            chunk, held = [], 0
+        if texts:
+            chunk.append(row)
+            held += len(texts)
+    if chunk:
+        yield chunk
+
+
+def _nested(flat: Tensor, like: Sequence[Sequence[str]]) -> Scores:
+    values = iter(flat.tolist())
+    return [[next(values) for _ in texts] for texts in like]
+
+
+def save_heads(folder: Path, heads: Mapping[str, RewardHead]) -> None:
+    """All heads in one safetensors file."""
+    tensors = {
+        f"{name}.{key}": value.detach().cpu().contiguous()
+        for name, head in heads.items()
+        for key, value in head.state_dict().items()
+    }
+    save_file(tensors, folder / HEADS)
+
+
+def load_reward_model(folder: Path, anchor: Path, *, batch: int = 64) -> RewardEnsemble:
+    """The reward trained into ``folder`` on the weights of ``anchor``; ModelError with a clear message otherwise."""
+    settings = RewardSettings.read(folder)
+    try:
+        tensors = load_file(folder / HEADS)
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder} holds no reward model: {HEADS} is missing.") from error
+    bodies = _load_bodies(folder, anchor, settings)
+    heads = {}
+    for member in settings.members:
+        head = RewardHead(bodies[member.name].hidden_size, theta=0.0)
+        head.load_state_dict({key: tensors[f"{member.name}.{key}"] for key in head.state_dict()})
+        heads[member.name] = head.to(bodies[member.name].device)
+    return RewardEnsemble(settings, bodies, heads, batch=batch)
+
+
+def _load_bodies(folder: Path, anchor: Path, settings: RewardSettings) -> dict[str, Policy]:
+    """One body for all members with LoRA (their adapters differ by name), one each after full training."""
+    limits: dict[str, Any] = {
+        "max_prompt_tokens": settings.max_prompt_tokens,
+        "max_completion_tokens": settings.max_completion_tokens,
+    }
+    names = [member.name for member in settings.members]
+    if settings.adaptation == "full":
+        return {name: Policy.load(folder / name, **limits) for name in names}
+    body = Policy.load(anchor, **limits)
+    body.model = PeftModel.from_pretrained(body.model, str(folder / names[0]), adapter_name=names[0]).eval()
+    for name in names[1:]:
+        body.model.load_adapter(str(folder / name), adapter_name=name)
+    return dict.fromkeys(names, body)

@@ -1,0 +1,134 @@
+"""Before the first update the policy is the reference: every trap of a wrong forward shows here."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlhf.config import LoraSpec
+from rlhf.models import Policy
+from rlhf.ppo import Experience, ValueHead, collect, minibatch_losses
+from rlhf.rollout import read_tokens, select
+from rlhf.training_config import PPOConfig
+from rlhf.types import Prompt, Silent
+from tests.rlhf.tiny import KINDS, tiny_policy
+
+PROMPTS = [Prompt(str(i), text) for i, text in enumerate(["anna meets bob .", "carla lost the key at home .", "hi ?"])]
+CONFIG = PPOConfig(
+    samples_per_prompt=4, minibatch=5, max_new_tokens=20, temperature=0.7, lora=LoraSpec(rank=4, targets="all-linear")
+)
+
+
+class LengthReward:
+    """Something to learn from: the longer the better."""
+
+    def score(self, prompts: list[str], completions: list[list[str]]) -> list[list[float]]:
+        return [[float(len(text.split())) for text in texts] for texts in completions]
+
+    def judge(self, prompts: list[str], completions: list[list[str]]) -> None:
+        return None
+
+
+def roll(policy: Policy, config: PPOConfig = CONFIG) -> Experience:
+    head = ValueHead(policy.hidden_size)
+    return collect(config, policy, head, LengthReward(), PROMPTS, beta=0.1, seed=3, reporter=Silent())
+
+
+@pytest.fixture(params=KINDS)
+def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Policy:
+    policy = tiny_policy(tmp_path, request.param, seed=4)  # of each kind some samples end and some do not
+    policy.add_lora(CONFIG.lora, seed=1)
+    return policy
+
+
+def test_the_first_ratio_is_one(fresh: Policy) -> None:
+    experience = roll(fresh)
+    for rows in torch.arange(12).split(5):
+        part = select(experience.samples, rows)
+        state = fresh.read_prompts(part.prompts)
+        reading = read_tokens(fresh, state, part.owner, part.completions, temperature=CONFIG.temperature)
+        width = part.completions.ids.shape[1]
+        ratio = torch.exp(reading.log_probabilities - experience.old[rows, :width])[part.completions.mask]
+        assert (ratio - 1).abs().max() < 1e-4
+
+
+def test_the_first_minibatch_clips_nothing(fresh: Policy) -> None:
+    losses = minibatch_losses(CONFIG, fresh, ValueHead(fresh.hidden_size), roll(fresh), torch.arange(5))
+    assert losses.clip_fraction == 0
+
+
+def test_kl_to_the_reference_is_zero(fresh: Policy) -> None:
+    experience = roll(fresh)
+    assert experience.kl.abs().max() < 1e-5
+    assert abs(experience.k3) < 1e-5
+
+
+def test_a_changed_adapter_has_a_kl(fresh: Policy) -> None:
+    with torch.no_grad():
+        for parameter in fresh.parameters_trainable():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    experience = roll(fresh)
+    assert (experience.kl > 0.01).all()
+
+
+def test_old_log_probabilities_are_those_of_the_sampler(fresh: Policy) -> None:
+    """At temperature 0.7 the sampler's own distribution and the training forward must agree token by token."""
+    experience = roll(fresh)
+    part = experience.samples
+    decoded = fresh.read_completions(fresh.read_prompts(part.prompts), part.owner, part.completions)
+    logs = torch.log_softmax(decoded.logits / 0.7, dim=-1)
+    expected = logs.gather(-1, part.completions.ids[..., None])[..., 0]
+    mask = part.completions.mask
+    assert torch.allclose(experience.old[mask], expected[mask], atol=1e-5)
+
+
+def test_advantages_are_white(fresh: Policy) -> None:
+    experience = roll(fresh)
+    real = experience.advantages[experience.samples.completions.mask]
+    assert real.mean().abs() < 1e-4
+    assert real.std(correction=0).item() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_nothing_is_learnt_from_padding(fresh: Policy) -> None:
+    experience = roll(fresh)
+    outside = ~experience.samples.completions.mask
+    assert outside.any()
+    assert (experience.advantages[outside] == 0).all()
+    assert (experience.returns[outside] == 0).all()
+
+
+def test_without_eos_the_reward_is_minus_one(fresh: Policy) -> None:
+    experience = roll(fresh)
+    finished = experience.samples.finished
+    assert (experience.rewards[~finished] == -1).all()
+    lengths = [float(len(text.split())) for group in experience.samples.texts for text in group]
+    assert experience.rewards[finished].tolist() == [
+        length for length, ended in zip(lengths, finished.tolist(), strict=True) if ended
+    ]
+
+
+def test_the_gradient_of_four_small_batches_is_that_of_one_large(fresh: Policy) -> None:
+    """12 × 1 equals 1 × 12: sums over tokens, not means of means."""
+    experience, head = roll(fresh), ValueHead(fresh.hidden_size)
+    tokens = experience.samples.lengths.float()
+
+    def gradient(parts: list[torch.Tensor]) -> list[torch.Tensor]:
+        fresh.model.zero_grad()
+        for rows in parts:
+            losses = minibatch_losses(CONFIG, fresh, head, experience, rows)
+            (losses.total * tokens[rows].sum() / tokens.sum()).backward()
+        return [p.grad.clone() for p in fresh.parameters_trainable() if p.grad is not None]
+
+    whole, split = gradient([torch.arange(12)]), gradient(list(torch.arange(12).split(3)))
+    assert max((a - b).abs().max() for a, b in zip(whole, split, strict=True)) < 1e-5
+
+
+def test_value_gradients_do_not_reach_the_policy(fresh: Policy) -> None:
+    experience, head = roll(fresh), ValueHead(fresh.hidden_size)
+    torch.nn.init.normal_(head.weight)
+    part = select(experience.samples, torch.arange(12))
+    reading = read_tokens(fresh, fresh.read_prompts(part.prompts), part.owner, part.completions, temperature=1.0)
+    fresh.model.zero_grad()
+    head(reading.hidden).sum().backward()
+    assert head.weight.grad is not None
+    assert all(parameter.grad is None for parameter in fresh.parameters_trainable())
