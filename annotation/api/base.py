@@ -1,16 +1,19 @@
 """What the endpoints share: strict bodies, one way to read them, lists by cursor, a limit on size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import Model, QuerySet
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, inline_serializer
 from rest_framework import exceptions, serializers
 from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+
+from annotation.users import User
 
 M = TypeVar("M", bound=Model)
 
@@ -35,15 +38,29 @@ class ErrorSerializer(serializers.Serializer[Any]):
 
     code = serializers.CharField(help_text="Stable, for programs.")
     detail = serializers.CharField(help_text="For people: what was seen and what to do.")
-    fields = serializers.DictField(  # type: ignore[assignment]  # the name is the contract's
+    fields = serializers.DictField(  # type: ignore[assignment]  # the contract's name
         child=serializers.ListField(child=serializers.CharField()), help_text="Messages by field."
     )
 
 
-def answers(success: dict[int, Any], *errors: int) -> dict[int, Any]:
+def answers(success: Mapping[Any, Any], *errors: int) -> dict[Any, Any]:
     """The ``responses`` of an endpoint's schema: its answers, and the errors that all endpoints have."""
     numbers = {400, 401, 403, 404, *errors}
     return {**success, **{number: OpenApiResponse(ErrorSerializer) for number in sorted(numbers)}}
+
+
+NEXT_PAGE = [
+    OpenApiParameter("cursor", str, description="Where to go on: from ``next`` or ``previous``."),
+    OpenApiParameter("page_size", int, description="At most 200; 50 unless told."),
+]
+
+
+def paged(serializer: type[serializers.BaseSerializer[Any]]) -> serializers.Serializer[Any]:
+    """The schema of a page of ``serializer``."""
+    name = f"PageOf{serializer.__name__.removesuffix('Serializer')}"
+    address = serializers.URLField(allow_null=True)
+    fields = {"next": address, "previous": serializers.URLField(allow_null=True), "results": serializer(many=True)}
+    return inline_serializer(name, fields=fields)
 
 
 class NewestFirst(CursorPagination):
@@ -68,6 +85,13 @@ class KedgeView(APIView):
         length = str(request.META.get("CONTENT_LENGTH") or "0")
         if length.isdigit() and int(length) > self.max_body:
             raise TooLarge(f"The request has {length} bytes; {self.max_body} is the most here.")
+
+
+def person(request: Request) -> User:
+    """Who asks. The settings' IsAuthenticated stands before every view; this stands behind it."""
+    if isinstance(request.user, AnonymousUser):
+        raise exceptions.NotAuthenticated
+    return request.user
 
 
 def read(serializer: type[StrictSerializer], request: Request, **options: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from annotation.api.base import person
 from annotation.exceptions import IdempotencyConflict, InvalidInput
 from annotation.models import IdempotentRequest
 
@@ -33,7 +34,7 @@ def idempotent(handler: Handler) -> Handler:
     @wraps(handler)
     def wrapper(view: APIView, request: Request, *args: Any, **kwargs: Any) -> Response:
         key = request.headers.get(HEADER, "").strip()
-        if not key or not request.user.is_authenticated:
+        if not key:
             return handler(view, request, *args, **kwargs)
         if len(key) > MAX_KEY or not key.isprintable():
             raise InvalidInput(f"{HEADER} is at most {MAX_KEY} printable characters.")
@@ -60,7 +61,7 @@ class _Known(Exception):  # noqa: N818 -- not an error: the way out of the trans
 
 
 def _claim(request: Request, key: str, fingerprint: str) -> IdempotentRequest:
-    user = request.user
+    user = person(request)
     try:
         with transaction.atomic():  # a savepoint: PostgreSQL goes on after the IntegrityError
             return IdempotentRequest.objects.create(user=user, key=key, fingerprint=fingerprint, status=0)

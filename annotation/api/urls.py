@@ -1,5 +1,35 @@
 """Addresses below ``/api/v1/``."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from annotation.api import views_data as data
+from annotation.api import views_projects as projects
+from annotation.api import views_tasks as tasks
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("projects/", projects.ProjectsView.as_view(), name="api-projects"),
+    path("projects/<slug:slug>/", projects.ProjectView.as_view(), name="api-project"),
+    path("projects/<slug:slug>/members/", projects.MembersView.as_view(), name="api-members"),
+    path("projects/<slug:slug>/members/<str:username>/", projects.MemberView.as_view(), name="api-member"),
+    path("projects/<slug:slug>/stats/", projects.StatsView.as_view(), name="api-stats"),
+    path("projects/<slug:slug>/quality/", projects.QualityView.as_view(), name="api-quality"),
+    path("projects/<slug:slug>/prompts/import/", data.PromptsImportView.as_view(), name="api-prompts-import"),
+    path(
+        "projects/<slug:slug>/completions/import/", data.CompletionsImportView.as_view(), name="api-completions-import"
+    ),
+    path("projects/<slug:slug>/pairs/", data.PairsView.as_view(), name="api-pairs"),
+    path("projects/<slug:slug>/snapshots/", data.SnapshotsView.as_view(), name="api-snapshots"),
+    path(
+        "projects/<slug:slug>/snapshots/<slug:sha256>/<str:name>/",
+        data.SnapshotFileView.as_view(),
+        name="api-snapshot-file",
+    ),
+    path("projects/<slug:slug>/tasks/next/", tasks.NextTaskView.as_view(), name="api-task-next"),
+    path("projects/<slug:slug>/rankings/mine/", tasks.MyRankingsView.as_view(), name="api-rankings-mine"),
+    path("projects/<slug:slug>/progress/", tasks.ProgressView.as_view(), name="api-progress"),
+    path("tasks/<int:task>/ranking/", tasks.RankTaskView.as_view(), name="api-task-ranking"),
+    path("tasks/<int:task>/draft/", tasks.DraftView.as_view(), name="api-task-draft"),
+    path("tasks/<int:task>/skip/", tasks.SkipView.as_view(), name="api-task-skip"),
+    path("tasks/<int:task>/release/", tasks.ReleaseView.as_view(), name="api-task-release"),
+    path("rankings/<int:ranking>/", tasks.RankingView.as_view(), name="api-ranking"),
+]

@@ -35,14 +35,19 @@ def ranking_submit(
     duration_ms: int | None = None,
     origin: RankingOrigin = RankingOrigin.PERSON,
 ) -> Ranking:
+    """answer_submit with the answer's parts by name."""
+    answer = Answer(
+        groups, strengths, none_acceptable, flags or {}, ratings or {}, spans, rationale, rewrite, duration_ms
+    )
+    return answer_submit(assignment=assignment, answer=answer, origin=origin)
+
+
+def answer_submit(*, assignment: Assignment, answer: Answer, origin: RankingOrigin = RankingOrigin.PERSON) -> Ranking:
     """Record an annotator's answer: its ranking, its pairs and the end of its lease, all or nothing.
 
     An answer that comes after its lease ran out still counts while the task has a place; when others
     took them all, LeaseLost. A second answer is AlreadySubmitted; a wrong one InvalidRanking.
     """
-    answer = Answer(
-        groups, strengths, none_acceptable, flags or {}, ratings or {}, spans, rationale, rewrite, duration_ms
-    )
     _check(assignment, answer)
     with transaction.atomic():
         _finish(assignment)

@@ -1,0 +1,113 @@
+"""The schema of figures. The data are made by ``annotation.stats`` and ``annotation.quality``."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class FigureSerializer(serializers.Serializer[Any]):
+    """A value with its 95 % interval and the number of independent units behind it."""
+
+    value = serializers.FloatField()
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+    n = serializers.IntegerField()
+
+
+class AgreementSerializer(serializers.Serializer[Any]):
+    pairwise = FigureSerializer(allow_null=True, help_text="Ties left out; bootstrap over prompts.")
+    alpha = FigureSerializer(allow_null=True, help_text="Krippendorff's alpha, ordinal, on pair outcomes.")
+    prompts = serializers.IntegerField()
+    comparisons = serializers.IntegerField()
+
+
+class BandSerializer(serializers.Serializer[Any]):
+    """Between which bounds the best possible reward-model accuracy lies."""
+
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+    lowest = serializers.FloatField()
+    highest = serializers.FloatField()
+    n = serializers.IntegerField()
+
+
+class PositionBiasSerializer(serializers.Serializer[Any]):
+    share = FigureSerializer()
+    p_value = serializers.FloatField()
+    first_above_last = serializers.IntegerField()
+    trials = serializers.IntegerField()
+
+
+class SpeedSerializer(serializers.Serializer[Any]):
+    median = serializers.FloatField()
+    p10 = serializers.FloatField()
+    p90 = serializers.FloatField()
+    per_pair = serializers.FloatField()
+    n = serializers.IntegerField()
+
+
+class AnnotatorFiguresSerializer(serializers.Serializer[Any]):
+    annotator = serializers.CharField()
+    rankings = serializers.IntegerField()
+    pairs = serializers.IntegerField()
+    tie_rate = serializers.FloatField(allow_null=True)
+    median_seconds = serializers.FloatField(allow_null=True)
+    timed = serializers.IntegerField()
+    agreement = FigureSerializer(allow_null=True)
+    position = PositionBiasSerializer(allow_null=True)
+
+
+class QualitySerializer(serializers.Serializer[Any]):
+    rankings = serializers.IntegerField()
+    prompts = serializers.IntegerField()
+    agreement = AgreementSerializer()
+    ceiling = BandSerializer(allow_null=True)
+    position = PositionBiasSerializer(allow_null=True)
+    ties = FigureSerializer(allow_null=True)
+    speed = SpeedSerializer(allow_null=True)
+    annotators = AnnotatorFiguresSerializer(many=True)
+
+
+class DaySerializer(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    person = serializers.IntegerField()
+    simulated = serializers.IntegerField()
+    imported = serializers.IntegerField()
+
+
+class AnnotatorRowSerializer(serializers.Serializer[Any]):
+    username = serializers.CharField()
+    rankings = serializers.IntegerField()
+    today = serializers.IntegerField()
+    skips = serializers.IntegerField()
+    median_seconds = serializers.FloatField(allow_null=True)
+    simulated = serializers.BooleanField()
+    last = serializers.DateTimeField(allow_null=True)
+
+
+class QueueSerializer(serializers.Serializer[Any]):
+    open = serializers.IntegerField(help_text="Tasks with a free place.")
+    full = serializers.IntegerField()
+    closed = serializers.IntegerField()
+    leased = serializers.IntegerField(help_text="Live leases.")
+    wanted = serializers.IntegerField(help_text="Rankings wanted of the tasks that are not closed.")
+    remaining = serializers.IntegerField(help_text="Rankings wanted that nobody has taken.")
+
+
+class StatsSerializer(serializers.Serializer[Any]):
+    rankings = serializers.IntegerField()
+    simulated = serializers.IntegerField()
+    pairs = serializers.IntegerField()
+    tied_pairs = serializers.IntegerField()
+    none_acceptable = serializers.IntegerField()
+    skips = serializers.IntegerField()
+    median_seconds = serializers.FloatField(allow_null=True)
+    per_day = DaySerializer(many=True)
+    annotators = AnnotatorRowSerializer(many=True)
+    queue = QueueSerializer()
+    ranks = serializers.ListField(
+        child=serializers.ListField(child=serializers.IntegerField()),
+        help_text="[place on the page][rank given], both from 0: how often; a tie shares the better rank.",
+    )
+    strengths = serializers.DictField(child=serializers.IntegerField())
+    skip_reasons = serializers.DictField(child=serializers.IntegerField())

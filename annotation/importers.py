@@ -1,0 +1,173 @@
+"""What a line of an import says, checked, and the report on a whole file. No database here."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import IO, Any, BinaryIO
+
+from annotation.exceptions import InvalidInput
+from annotation.readers import BadRow, Row, rows_of, rows_of_items
+from annotation.texts import content_hash, text_problem
+
+BATCH = 500
+MAX_TEXT = 100_000
+MAX_ID = 200
+MAX_REFERENCES = 100
+SHOWN = 1000  # lines named in a report; the counts are always of all
+PROMPT_FIELDS = ("prompt", "dialogue", "text")
+ID_FIELDS = ("id", "external_id")
+REFERENCE_FIELDS = ("references", "summaries", "summary", "reference")
+COMPLETION_FIELDS = ("completion", "text", "summary", "output")
+SOURCE_FIELDS = ("source", "model", "system")
+PROMPT_ID_FIELDS = ("prompt_id", "id", "external_id")
+PROMPT_TEXT_FIELDS = ("prompt", "dialogue")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that was not imported, and why; ``line`` counts from 1."""
+
+    line: int
+    error: str
+
+
+@dataclass
+class ImportReport:
+    """``rejected`` and ``duplicate_lines`` name at most ``SHOWN`` lines, in the order of the file."""
+
+    created: int = 0
+    duplicates: int = 0
+    rejected_count: int = 0
+    rejected: list[Line] = field(default_factory=list)
+    duplicate_lines: list[Line] = field(default_factory=list)
+
+    def reject(self, line: int, error: str) -> None:
+        self.rejected_count += 1
+        if len(self.rejected) < SHOWN:
+            self.rejected.append(Line(line, error))
+
+    def repeat(self, line: int, error: str) -> None:
+        self.duplicates += 1
+        if len(self.duplicate_lines) < SHOWN:
+            self.duplicate_lines.append(Line(line, error))
+
+    def as_dict(self) -> dict[str, Any]:
+        self.rejected.sort(key=lambda line: line.line)
+        self.duplicate_lines.sort(key=lambda line: line.line)
+        return asdict(self)
+
+
+@dataclass
+class CompletionReport(ImportReport):
+    tasks: int = 0
+
+
+@dataclass(frozen=True)
+class NewCompletion:
+    line: int
+    prompt_id: str  # external id, or empty
+    prompt_hash: str  # of the prompt's text, when there is no id
+    source: str
+    text: str
+
+
+@dataclass(frozen=True)
+class NewPrompt:
+    line: int
+    external_id: str
+    text: str
+    references: Sequence[str]
+    identity: str
+    content: str
+
+
+def rows_from(file: BinaryIO | None, items: Iterable[Mapping[str, Any]] | None, name: str) -> Iterator[Row | BadRow]:
+    return rows_of(file, name) if file is not None else rows_of_items(items or ())
+
+
+def put_aside(file: IO[str]) -> Iterator[list[dict[str, Any]]]:
+    """What was written to ``file``, read again in batches."""
+    file.seek(0)
+    lines = (json.loads(line) for line in file)
+    return iter(lambda: list(islice(lines, BATCH)), [])
+
+
+def prompt_of(row: Row | BadRow) -> NewPrompt:
+    """The prompt of a line, or InvalidInput."""
+    if isinstance(row, BadRow):
+        raise InvalidInput(row.error)
+    text = text_field(row.values, PROMPT_FIELDS, what="prompt")
+    if not text.strip():
+        raise InvalidInput("The prompt is empty.")
+    external_id = id_field(row.values, ID_FIELDS)
+    content = content_hash(text)
+    return NewPrompt(row.line, external_id, text, _references(row.values), external_id or content, content)
+
+
+def text_field(values: Mapping[str, Any], names: Sequence[str], *, what: str) -> str:
+    """The first of ``names`` that is there, as a text that can be stored; InvalidInput otherwise."""
+    name = next((name for name in names if values.get(name) is not None), None)
+    if name is None:
+        seen = ", ".join(map(repr, list(values)[:10])) or "none"
+        raise InvalidInput(f"No {what}: one of the fields {', '.join(names)} is needed; there are {seen}.")
+    return _text(values[name], name)
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidInput(f"'{name}' is no text but {type(value).__name__}.")
+    if problem := text_problem(value):
+        raise InvalidInput(f"'{name}': {problem}")
+    if len(value) > MAX_TEXT:
+        raise InvalidInput(f"'{name}' has {len(value):,} characters; {MAX_TEXT:,} is the most.")
+    return value
+
+
+def id_field(values: Mapping[str, Any], names: Sequence[str]) -> str:
+    """The first of ``names`` that is there, numbers written out; empty when there is none."""
+    value = next((values[name] for name in names if values.get(name) not in (None, "")), "")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InvalidInput(f"The id is neither a text nor a whole number but {type(value).__name__}.")
+    text = str(value).strip()
+    if problem := text_problem(text):
+        raise InvalidInput(f"The id: {problem}")
+    if len(text) > MAX_ID:
+        raise InvalidInput(f"The id has {len(text)} characters; {MAX_ID} is the most.")
+    return text
+
+
+def _references(values: Mapping[str, Any]) -> list[str]:
+    name = next((name for name in REFERENCE_FIELDS if values.get(name) not in (None, "")), None)
+    if name is None:
+        return []
+    value = values[name]
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = _list_in_a_cell(value)
+    found = value if isinstance(value, list) else [value]
+    if len(found) > MAX_REFERENCES:
+        raise InvalidInput(f"{len(found)} references; {MAX_REFERENCES} is the most.")
+    return [text for one in found if (text := _text(one, name)).strip()]
+
+
+def _list_in_a_cell(value: str) -> Any:
+    """A CSV cell can hold a JSON list; any other text is one reference that begins with a bracket."""
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return found if isinstance(found, list) else value
+
+
+def completion_of(row: Row | BadRow) -> NewCompletion:
+    """The completion of a line, or InvalidInput."""
+    if isinstance(row, BadRow):
+        raise InvalidInput(row.error)
+    prompt_id = id_field(row.values, PROMPT_ID_FIELDS)
+    prompt_hash = "" if prompt_id else content_hash(text_field(row.values, PROMPT_TEXT_FIELDS, what="prompt"))
+    source = id_field(row.values, SOURCE_FIELDS)
+    if not source:
+        raise InvalidInput(f"No source: one of the fields {', '.join(SOURCE_FIELDS)} says who wrote it.")
+    return NewCompletion(
+        row.line, prompt_id, prompt_hash, source, text_field(row.values, COMPLETION_FIELDS, what="completion")
+    )

@@ -1,0 +1,113 @@
+"""Reads of the labelling side. Each has a constant number of queries."""
+
+from dataclasses import asdict
+from datetime import datetime, time
+from typing import Any, TypedDict
+
+from django.core.cache import cache
+from django.db.models import Count, F, Max, Q, QuerySet, Sum
+from django.utils import timezone
+
+from annotation.exceptions import Forbidden, NotFound
+from annotation.models import (
+    Assignment,
+    AssignmentState,
+    Membership,
+    Project,
+    Ranking,
+    Task,
+    TaskState,
+)
+from annotation.permissions import allowed, role_of
+from annotation.quality import Ranked, quality
+from annotation.stats import project_stats
+from annotation.users import User
+
+__all__ = [
+    "Progress",
+    "annotator_progress",
+    "members_of",
+    "project_quality",
+    "project_stats",
+    "projects_of",
+    "ranking_get",
+    "rankings_for_quality",
+    "rankings_of",
+]
+
+QUALITY_SECONDS = 600
+
+
+class Progress(TypedDict):
+    today: int  # tasks this person ranked today
+    mine: int  # … in this project
+    done: int  # current rankings of everybody
+    open: int  # rankings still wanted
+
+
+def projects_of(user: User) -> QuerySet[Project]:
+    """The projects this person is a member of."""
+    return Project.objects.filter(memberships__user=user)
+
+
+def members_of(project: Project) -> QuerySet[Membership]:
+    return Membership.objects.filter(project=project).select_related("user")
+
+
+def ranking_get(*, ranking_id: int, user: User) -> Ranking:
+    """A ranking, for its annotator and for who may review; NotFound for outsiders, Forbidden for other members."""
+    ranking = _with_task(Ranking.objects.filter(pk=ranking_id)).first()
+    role = role_of(project=ranking.project, user=user) if ranking else None
+    if ranking is None or role is None:
+        raise NotFound("No such ranking.")
+    if ranking.annotator_id != user.pk and not allowed(role, "review"):
+        raise Forbidden("This is somebody else's ranking.")
+    return ranking
+
+
+def rankings_of(*, project: Project, annotator: User) -> QuerySet[Ranking]:
+    """A person's own current rankings, with what it takes to show them again."""
+    return _with_task(Ranking.objects.filter(annotator=annotator, project=project, is_current=True))
+
+
+def _with_task(rows: QuerySet[Ranking]) -> QuerySet[Ranking]:
+    return rows.select_related("project", "prompt", "assignment__task").prefetch_related(
+        "assignment__task__completions"
+    )
+
+
+def annotator_progress(*, project: Project, annotator: User) -> Progress:
+    """How far this person and the project are."""
+    rows = Ranking.objects.filter(project=project, is_current=True)
+    mine = Assignment.objects.filter(annotator=annotator, state=AssignmentState.SUBMITTED, task__project=project)
+    midnight = timezone.make_aware(datetime.combine(timezone.localdate(), time.min))
+    today = Q(rankings__revision=1, rankings__created_at__gte=midnight)
+    counts = mine.aggregate(mine=Count("id", distinct=True), today=Count("id", filter=today, distinct=True))
+    wanted = Task.objects.filter(project=project, state=TaskState.OPEN)
+    left = wanted.aggregate(left=Sum(F("wanted_raters") - F("taken")))["left"]
+    return {"today": counts["today"], "mine": counts["mine"], "done": rows.count(), "open": left or 0}
+
+
+def rankings_for_quality(project: Project) -> list[Ranked]:
+    """The current rankings as the quality functions take them."""
+    rows = Ranking.objects.filter(project=project, is_current=True).order_by("id")
+    fields = ("prompt_id", "annotator__username", "groups", "assignment__display_order", "duration_ms")
+    return [
+        Ranked(prompt, annotator, tuple(map(tuple, groups)), tuple(shown), duration)
+        for prompt, annotator, groups, shown, duration in rows.values_list(*fields).iterator(chunk_size=2000)
+    ]
+
+
+def project_quality(project: Project) -> dict[str, Any]:
+    """annotation.quality.Quality of the current rankings, as plain data.
+
+    It takes about a second for 10,000 rankings, so it is kept until a ranking is added or revised.
+    """
+    rows = Ranking.objects.filter(project=project, is_current=True)
+    state = rows.aggregate(count=Count("id"), newest=Max("id"))
+    key = f"quality:{project.pk}:{state['count']}:{state['newest']}"
+    found: dict[str, Any] | None = cache.get(key)
+    if found is None:
+        found = asdict(quality(rankings_for_quality(project)))
+        cache.set(key, found, QUALITY_SECONDS)
+    return found

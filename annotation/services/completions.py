@@ -1,0 +1,100 @@
+"""Completions of other models from files into the project, and the tasks that follow from them."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, BinaryIO
+
+from django.db import transaction
+from django.db.models import Max, Q
+
+from annotation.exceptions import InvalidInput
+from annotation.importers import CompletionReport, ImportReport, NewCompletion, completion_of, put_aside, rows_from
+from annotation.models import Completion, Project, Prompt, Task
+from annotation.services.audit import audit_record
+from annotation.services.tasks import tasks_create
+from annotation.users import User
+
+
+def completions_import(
+    *,
+    project: Project,
+    file: BinaryIO | None = None,
+    items: Iterable[Mapping[str, Any]] | None = None,
+    name: str = "",
+    actor: User | None = None,
+) -> CompletionReport:
+    """Import completions: prompt (by ``prompt_id`` or by its text), ``source`` and ``completion``.
+
+    The same words of the same source for the same prompt are a duplicate. Prompts that then have K
+    completions become tasks of the newest round at once.
+    """
+    report = CompletionReport()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as good:
+        for row in rows_from(file, items, name):
+            try:
+                good.write(json.dumps(asdict(completion_of(row))) + "\n")
+            except InvalidInput as error:
+                report.reject(row.line, error.detail)
+        with transaction.atomic():
+            Project.objects.select_for_update().get(pk=project.pk)
+            touched: set[int] = set()
+            for batch in put_aside(good):
+                touched |= _write(project, [NewCompletion(**values) for values in batch], report)
+            report.tasks = _tasks(project, touched, actor)
+            audit_record(
+                verb="completions.import",
+                actor=actor,
+                project=project,
+                target=name,
+                created=report.created,
+                duplicates=report.duplicates,
+                rejected=report.rejected_count,
+                tasks=report.tasks,
+            )
+    return report
+
+
+def _write(project: Project, batch: list[NewCompletion], report: ImportReport) -> set[int]:
+    prompts = _prompts(project, batch)
+    there: dict[tuple[int, str], list[Completion]] = {}
+    for known in Completion.objects.filter(prompt__in=set(prompts.values()), source__in={one.source for one in batch}):
+        there.setdefault((known.prompt_id, known.source), []).append(known)
+    fresh: list[Completion] = []
+    for new in batch:
+        prompt = prompts.get((new.prompt_id, new.prompt_hash))
+        if prompt is None:
+            wanted = f"the id {new.prompt_id!r}" if new.prompt_id else "this text"
+            report.reject(new.line, f"No prompt with {wanted} is in the project: import the prompts first.")
+            continue
+        siblings = there.setdefault((prompt, new.source), [])
+        if any(sibling.text == new.text for sibling in siblings):
+            report.repeat(new.line, f"{new.source!r} wrote the same for this prompt already.")
+            continue
+        ordinal = max((sibling.ordinal for sibling in siblings), default=-1) + 1
+        completion = Completion(prompt_id=prompt, source=new.source, ordinal=ordinal, text=new.text, backend="imported")
+        siblings.append(completion)
+        fresh.append(completion)
+    report.created += len(Completion.objects.bulk_create(fresh))
+    return {completion.prompt_id for completion in fresh}
+
+
+def _prompts(project: Project, batch: list[NewCompletion]) -> dict[tuple[str, str], int]:
+    """(external id, "") and ("", content hash) to the prompt's key."""
+    ids = {new.prompt_id for new in batch} - {""}
+    hashes = {new.prompt_hash for new in batch} - {""}
+    rows = Prompt.objects.filter(Q(identity__in=ids) | Q(content_hash__in=hashes), project=project)
+    found: dict[tuple[str, str], int] = {}
+    for key, identity, content in rows.values_list("id", "identity", "content_hash"):
+        found[identity, ""] = key
+        found["", content] = key
+    return found
+
+
+def _tasks(project: Project, prompts: set[int], actor: User | None) -> int:
+    if not prompts:
+        return 0
+    newest = Task.objects.filter(project=project).aggregate(newest=Max("round_number"))["newest"] or 0
+    made = (Prompt(pk=key) for key in sorted(prompts))
+    return tasks_create(project=project, prompts=made, round_number=newest, actor=actor)

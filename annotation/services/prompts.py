@@ -1,0 +1,102 @@
+"""Prompts from files into the project.
+
+Good lines of a file with bad lines are imported, all in one transaction; a file that cannot be read
+to its end imports nothing. Lines are checked and put aside in a temporary file first, so that the
+transaction only writes: on SQLite nobody else can write meanwhile.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any, BinaryIO
+
+from django.db import transaction
+from django.db.models import Q
+
+from annotation.distribution import split_of
+from annotation.exceptions import InvalidInput
+from annotation.importers import ImportReport, NewPrompt, prompt_of, put_aside, rows_from
+from annotation.models import Project, Prompt
+from annotation.services.audit import audit_record
+from annotation.signals import prompts_imported
+from annotation.users import User
+
+
+def prompts_import(
+    *,
+    project: Project,
+    file: BinaryIO | None = None,
+    items: Iterable[Mapping[str, Any]] | None = None,
+    name: str = "",
+    actor: User | None = None,
+) -> ImportReport:
+    """Import prompts from an open ``file`` or from ``items``; fields are those of PROMPT_, ID_ and REFERENCE_FIELDS.
+
+    A prompt whose id or text is in the project (or in the file) already is a duplicate; an id that
+    stands for another text is an error of its line. ImportRefused when the file cannot be read.
+    """
+    report = ImportReport()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as good:
+        for row in rows_from(file, items, name):
+            try:
+                good.write(json.dumps(asdict(prompt_of(row))) + "\n")
+            except InvalidInput as error:
+                report.reject(row.line, error.detail)
+        with transaction.atomic():
+            # One import at a time, so that none is blind to what another is writing.
+            Project.objects.select_for_update().get(pk=project.pk)
+            for batch in put_aside(good):
+                _write(project, [NewPrompt(**values) for values in batch], name, report)
+            if report.created:
+                send = partial(prompts_imported.send, sender=Project, project=project, count=report.created)
+                transaction.on_commit(send)
+            audit_record(
+                verb="prompts.import",
+                actor=actor,
+                project=project,
+                target=name,
+                created=report.created,
+                duplicates=report.duplicates,
+                rejected=report.rejected_count,
+            )
+    return report
+
+
+def _write(project: Project, batch: list[NewPrompt], name: str, report: ImportReport) -> None:
+    rows = Prompt.objects.filter(project=project)
+    known = rows.filter(
+        Q(identity__in=[prompt.identity for prompt in batch]) | Q(content_hash__in=[prompt.content for prompt in batch])
+    )
+    # Earlier batches of this file are in the table by now; within the batch both maps grow.
+    by_identity: dict[str, str] = {}
+    by_content: dict[str, str] = {}
+    for identity, content in known.values_list("identity", "content_hash"):
+        by_identity[identity] = content
+        by_content[content] = identity
+    fresh: list[Prompt] = []
+    for prompt in batch:
+        if by_identity.get(prompt.identity, prompt.content) != prompt.content:
+            report.reject(prompt.line, f"The id {prompt.identity!r} stands for another text already.")
+        elif prompt.identity in by_identity:
+            report.repeat(prompt.line, f"The prompt {prompt.identity!r} is there already.")
+        elif prompt.content in by_content:
+            report.repeat(prompt.line, f"The same text is there already, as {by_content[prompt.content]!r}.")
+        else:
+            by_identity[prompt.identity], by_content[prompt.content] = prompt.content, prompt.identity
+            fresh.append(_row(project, prompt, name))
+    report.created += len(Prompt.objects.bulk_create(fresh))
+
+
+def _row(project: Project, prompt: NewPrompt, name: str) -> Prompt:
+    return Prompt(
+        project=project,
+        identity=prompt.identity,
+        external_id=prompt.external_id,
+        text=prompt.text,
+        content_hash=prompt.content,
+        references=list(prompt.references),
+        split=split_of(prompt.identity, project.split_salt),
+        batch=name[:200],
+    )
