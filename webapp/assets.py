@@ -3,7 +3,7 @@
 Nothing else of ``node_modules`` is served. ``package-lock.json`` pins every version.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.contrib.staticfiles.finders import BaseFinder
@@ -13,14 +13,18 @@ from django.core.files.storage import FileSystemStorage, Storage
 
 from webapp.env import BASE_DIR
 
+Messages = list[CheckMessage]  # the finder's own ``list`` hides the builtin inside its class
 NODE_MODULES = BASE_DIR / "node_modules"
 ICONS = (
     "anchor",
+    "ban",
+    "book-open",
     "check",
     "chevron-down",
     "cloud-off",
     "flag",
     "grip-vertical",
+    "highlighter",
     "key-round",
     "keyboard",
     "lock",
@@ -29,8 +33,8 @@ ICONS = (
     "moon",
     "pencil",
     "plus",
-    "book-open",
     "skip-forward",
+    "star",
     "sun",
     "triangle-alert",
     "undo-2",
@@ -61,7 +65,7 @@ class NodeFinder(BaseFinder):
         super().__init__(*args, **kwargs)
         self.storage = NodeStorage(location=NODE_MODULES)
 
-    def check(self, **kwargs: Any) -> Sequence[CheckMessage]:
+    def check(self, **kwargs: Any) -> Messages:
         missing = [path for path in ASSETS.values() if not (NODE_MODULES / path).is_file()]
         if not missing:
             return []

@@ -2,10 +2,9 @@ from django import forms
 from django.contrib.auth import get_user_model
 
 from annotation.models import Role
-from webapp.accounts.models import User
 
 
-class InvitationForm(forms.ModelForm[User]):
+class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """Whom to invite, and as what."""
 
     role = forms.ChoiceField(choices=Role.choices, initial=Role.ANNOTATOR)

@@ -1,0 +1,108 @@
+// The order as it stands, `C > A = D > B`: chips to drag, signs between them to press.
+import Sortable from "../vendor/sortable.js";
+import { el } from "./dom.js";
+import { SIGNS, SPOKEN, letter } from "./words.js";
+import { BETTER, complete, marksOf, placed, unplaced } from "./state.js";
+
+export class Lane {
+  /** `act` is called with ("move", id, position), ("cycle", boundary), ("shift", id, step) and ("remove", id). */
+  constructor(list, cards, { act }) {
+    Object.assign(this, { list, act });
+    const common = { animation: 120, forceFallback: true, fallbackOnBody: true, fallbackTolerance: 4 };
+    this.lane = Sortable.create(list, {
+      ...common,
+      group: { name: "order", pull: false, put: true },
+      draggable: ".chip",
+      onUpdate: (event) => this.dropped(event.item),
+      onAdd: (event) => this.added(event),
+    });
+    // A card is only lent to the lane: its text stays where it is read.
+    this.cards = Sortable.create(cards, {
+      ...common,
+      group: { name: "order", pull: "clone", put: false },
+      sort: false,
+      handle: ".grip",
+    });
+  }
+
+  added(event) {
+    const position = this.position(event.item);
+    event.clone.replaceWith(event.item);
+    this.act("move", Number(event.item.dataset.id), position);
+  }
+
+  dropped(item) {
+    this.act("move", Number(item.dataset.id), this.position(item));
+  }
+
+  /** How many chips stand before an element of the list. */
+  position(item) {
+    const before = [...this.list.children].slice(0, [...this.list.children].indexOf(item));
+    return before.filter((node) => node.classList.contains("chip")).length;
+  }
+
+  update(state) {
+    const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
+    const full = complete(state) ?? state;
+    const flat = full.groups.flat();
+    const own = placed(state);
+    const marks = marksOf(full);
+    const nodes = flat.flatMap((id, index) => [
+      ...(index > 0 ? [this.sign(marks[index - 1], index - 1)] : []),
+      this.chip(state, id, { implied: !own.includes(id) }),
+    ]);
+    for (let slot = flat.length; slot < state.ids.length; slot += 1) {
+      if (slot > 0) nodes.push(this.waiting(slot === flat.length ? state.pending : null));
+      nodes.push(el("li", { class: "slot", "aria-hidden": "true" }));
+    }
+    this.list.replaceChildren(...nodes);
+    this.list.setAttribute("aria-label", flat.length ? "Your order, best first" : "Your order: nothing placed yet");
+    if (focused) this.list.querySelector(`[data-focus="${focused}"]`)?.focus();
+    return unplaced(state).length;
+  }
+
+  chip(state, id, { implied }) {
+    const name = letter(state, id);
+    const keydown = (event) => {
+      const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+      if (step && event.altKey) {
+        event.preventDefault();
+        this.act("shift", id, step);
+      } else if (event.key === "Delete") this.act("remove", id);
+    };
+    const button = el(
+      "button",
+      {
+        type: "button",
+        class: "chip-button",
+        title: implied ? "The last one is implied" : "Drag, or Alt with arrows; Delete takes it out",
+        "aria-label": implied ? `${name}, implied last` : `${name}. Alt and arrow keys move it, Delete takes it out`,
+        data: { focus: `chip-${id}` },
+        on: { keydown },
+      },
+      name,
+    );
+    return el("li", { class: implied ? "chip implied" : "chip", data: { id } }, button);
+  }
+
+  sign(mark, boundary) {
+    const words = SPOKEN[mark];
+    const button = el(
+      "button",
+      {
+        type: "button",
+        class: mark === BETTER ? "sign" : "sign sign-said",
+        title: `${words}: press to change`,
+        "aria-label": `${words}. Change`,
+        data: { focus: `sign-${boundary}` },
+        on: { click: () => this.act("cycle", boundary) },
+      },
+      SIGNS[mark],
+    );
+    return el("li", { class: "sign-item" }, button);
+  }
+
+  waiting(pending) {
+    return el("li", { class: pending === null ? "sign-item faint" : "sign-item sign-pending", "aria-hidden": "true" }, SIGNS[pending ?? BETTER]);
+  }
+}
