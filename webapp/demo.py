@@ -6,6 +6,8 @@ them dies or somebody presses Ctrl+C.
 """
 
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -17,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 import psutil
 
@@ -25,7 +28,7 @@ from webapp.env import BASE_DIR, data_folder
 
 GRACE_SECONDS = 2.5
 COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "worker": ("celery", "-A", "webapp", "worker", "-Q", "cpu,gpu", "-c", "1", "-n", "demo@%h", "-l", "INFO"),
+    "worker": ("celery", "-A", "webapp", "worker", "-Q", "cpu,gpu", "-c", "2", "-n", "demo@%h", "-l", "INFO"),
     "beat": ("celery", "-A", "webapp", "beat", "-l", "INFO", "-s", "{data}/celerybeat-schedule", "--pidfile="),
     "web": (
         *("granian", "--interface", "wsgi", "--host", "{host}", "--port", "{port}"),
@@ -97,10 +100,8 @@ def _name(process: psutil.Process) -> str:
 
 
 def _send(process: psutil.Process, number: int) -> None:
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(number)
-    except psutil.NoSuchProcess:
-        pass
 
 
 def port_check(host: str, port: int) -> None:
@@ -111,6 +112,16 @@ def port_check(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise SystemExit(f"Port {port} is taken ({error.strerror}): try 'make demo PORT={port + 1}'.") from error
+
+
+def data_lock(folder: Path) -> IO[str]:
+    """Hold the data folder for this process; SystemExit when another demo has it. The lock goes with the process."""
+    lock = (folder / "demo.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise SystemExit(f"Another 'make demo' runs on {folder}: end it first, or set KEDGE_DATA.") from error
+    return lock
 
 
 def web_wait(demo: Demo, seconds: float = 60) -> None:
@@ -177,6 +188,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     port_check(options.host, options.port)
     demo = Demo(options.host, options.port, data_folder())
+    lock = data_lock(demo.data)
     try:
         serve(demo)
     except KeyboardInterrupt:
@@ -186,6 +198,7 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         demo.stop()
+        lock.close()
 
 
 if __name__ == "__main__":
