@@ -1,0 +1,149 @@
+"""Forms of the project pages. They turn text into values; services judge the values."""
+
+import json
+from typing import Any
+
+from django import forms
+
+from annotation.models import Project, Role
+from annotation.services.projects import EDITABLE
+from workers.models import Algorithm
+
+HELP = {
+    "guidelines": "Markdown. Annotators see it beside every task.",
+    "prompt_template": "What the model reads: {prompt} stands for the prompt.",
+    "completions_per_prompt": "How many completions are ranked in one task: 2 to 9.",
+    "raters_per_task": "How many people rank each task: 1 to 9.",
+    "overlap_share": "Share of the tasks that go to several people, so that agreement can be measured: 0 to 1.",
+    "overlap_raters": "How many people those tasks go to: 2 to 9.",
+    "lease_minutes": "How long a task stays with the person who opened it.",
+    "min_rankings": "Rankings that a round needs.",
+    "min_reward_accuracy": "The reward model’s whole interval must lie above this; 0.5 is chance.",
+    "base_model": "“toy” for the small model made here, a hub model such as google/flan-t5-base, or a folder.",
+}
+LABELS = {
+    "completions_per_prompt": "Completions in a task (K)",
+    "raters_per_task": "Raters for each task",
+    "overlap_share": "Overlap",
+    "overlap_raters": "Raters for the overlap",
+    "lease_minutes": "Lease, minutes",
+    "min_rankings": "Least rankings",
+    "min_reward_accuracy": "Least reward accuracy",
+    "base_model": "Base model",
+    "prompt_template": "Prompt template",
+}
+
+
+class CriteriaField(forms.CharField):
+    """Names, one on each line, as a list."""
+
+    widget = forms.Textarea(attrs={"rows": 3})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return [line.strip() for line in (value or "").splitlines() if line.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool((initial or []) != self.to_python(data))
+
+
+class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """Everything that may be changed of a project."""
+
+    criteria = CriteriaField(
+        required=False, help_text="One on each line. Annotators may rate every completion on each, 1 to 5."
+    )
+
+    class Meta:
+        model = Project
+        fields = [name for name in EDITABLE if name != "criteria"]
+        help_texts = HELP
+        labels = LABELS
+        widgets = {
+            "guidelines": forms.Textarea(attrs={"rows": 8}),
+            "prompt_template": forms.Textarea(attrs={"rows": 3, "class": "code"}),
+        }
+
+    def values(self) -> dict[str, Any]:
+        """The settings by name, as the project services take them."""
+        return {name: self.cleaned_data[name] for name in EDITABLE}
+
+
+class ProjectCreateForm(ProjectForm):
+    class Meta(ProjectForm.Meta):
+        fields = [*ProjectForm.Meta.fields, "slug"]
+        labels = {**LABELS, "slug": "Address"}
+        help_texts = {
+            **HELP,
+            "slug": "Short name in addresses: letters, digits and hyphens. It cannot be changed later.",
+        }
+
+
+class MemberForm(forms.Form):
+    """Somebody who has an account already."""
+
+    username = forms.CharField(max_length=254, label="User name or e-mail")
+    role = forms.ChoiceField(choices=Role.choices)
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(choices=Role.choices)
+
+
+class ImportForm(forms.Form):
+    """A file, or text pasted in its place."""
+
+    what = forms.ChoiceField(
+        choices=[("prompts", "Prompts"), ("completions", "Completions of other models")],
+        label="What",
+        initial="prompts",
+    )
+    file = forms.FileField(
+        required=False,
+        help_text="JSONL, CSV or Parquet, also gzipped; one prompt or completion on each line.",
+        widget=forms.FileInput(attrs={"accept": ".jsonl,.ndjson,.json,.csv,.tsv,.gz,.parquet"}),
+    )
+    text = forms.CharField(
+        required=False,
+        strip=False,
+        label="Or paste JSON lines",
+        widget=forms.Textarea(
+            attrs={
+                "rows": 6,
+                "class": "code",
+                "placeholder": '{"id": "d1", "dialogue": "Ann: …", "summary": "…"}',
+            }
+        ),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if bool(data.get("file")) == bool((data.get("text") or "").strip()):
+            raise forms.ValidationError("Choose a file or paste some lines: one of the two.")
+        return data
+
+
+class RoundForm(forms.Form):
+    algorithm = forms.ChoiceField(choices=Algorithm.choices, initial=Algorithm.PPO)
+    seed = forms.IntegerField(
+        min_value=0, max_value=2**31 - 1, initial=0, help_text="The same seed and labels give the same models."
+    )
+    config = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 5, "class": "code", "placeholder": '{"ppo": {"kl_target": 4}}'}),
+        label="Settings",
+        help_text="JSON with reward, ppo or dpo, evaluate, generate. Empty: the defaults.",
+    )
+    force = forms.BooleanField(required=False, label="Start although the gate says no")
+
+    def clean_config(self) -> dict[str, Any]:
+        text = self.cleaned_data["config"].strip()
+        try:
+            config = json.loads(text or "{}")
+        except json.JSONDecodeError as error:
+            raise forms.ValidationError(f"This is no JSON: line {error.lineno}, {error.msg}.") from error
+        if not isinstance(config, dict):
+            raise forms.ValidationError("This must be a JSON object: {…}.")
+        return config

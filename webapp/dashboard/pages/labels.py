@@ -1,0 +1,44 @@
+"""The label dashboard: how much was said, by whom, what is left, and how far it can be trusted."""
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from annotation.models import Project
+from annotation.permissions import role_of
+from annotation.selectors import project_quality, project_stats
+from webapp.dashboard.labels import (
+    agreement_charts,
+    annotator_rows,
+    days_chart,
+    place_bars,
+    queue_bar,
+    queue_days,
+    reason_rows,
+    strength_bar,
+    tie_bar,
+)
+from webapp.dashboard.pages.base import actor_of, capabilities_of, project_page, project_render
+
+
+@require_safe
+@project_page("see_project")
+def labels(request: HttpRequest, project: Project) -> HttpResponse:
+    """Members see the figures; agreement and other people's rows are for those who may see quality."""
+    user = actor_of(request)
+    trusted = "see_quality" in capabilities_of(role_of(project=project, user=user))
+    stats = project_stats(project, annotator=None if trusted else user)
+    quality = project_quality(project) if trusted else None
+    context = {
+        "stats": stats,
+        "quality": quality,
+        "days": days_chart(stats),
+        "queue": queue_bar(stats),
+        "queue_days": queue_days(stats),
+        "places": place_bars(stats),
+        "ties": tie_bar(stats),
+        "strengths": strength_bar(stats),
+        "reasons": reason_rows(stats),
+        "annotators": annotator_rows(stats, quality),
+        "agreement": agreement_charts(quality) if quality else [],
+    }
+    return project_render(request, project, "labels", context)
