@@ -137,3 +137,28 @@ class LoraSpec:
         require(self.alpha >= 1, f"alpha must be at least 1, not {self.alpha}")
         require(0 <= self.dropout < 1, f"dropout must be in [0, 1), not {self.dropout}")
         require(bool(self.targets), "targets must name at least one layer")
+
+
+@dataclass(frozen=True)
+class SFTConfig:
+    """Supervised fine-tuning: the cross-entropy of each target token given the prompt and what stands before it."""
+
+    epochs: float = 1.0  # passes over the examples; may be a part of one
+    batch_size: int = 32  # examples in one step
+    micro_batch: int = 0  # examples in one forward, 0 for the whole batch; changes memory, not the result
+    learning_rate: float = 1e-4  # 1e-3 for LoRA, 1e-5 to 1e-4 for all weights, 2e-3 for the tiny policy from nothing
+    schedule: Literal["linear", "constant"] = "linear"  # to 0 at the last step, or constant
+    warmup: float = 0.03  # share of the steps in which the rate rises from 0
+    weight_decay: float = 0.0
+    max_gradient_norm: float = 1.0
+    lora: LoraSpec | None = None  # an adapter, merged at the end; null trains all weights
+    evaluate_every: int = 0  # steps between validations, 0 for once an epoch
+    patience: int = 0  # validations without improvement until it stops, 0 for never; above 0 the best weights stay
+    checkpoint_every: int = 0  # steps between checkpoints that a broken training resumes from, 0 for none
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate", "max_gradient_norm"):
+            require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("micro_batch", "weight_decay", "evaluate_every", "patience", "checkpoint_every"):
+            require(getattr(self, name) >= 0, f"{name} must not be negative, but is {getattr(self, name)}")
+        require(0 <= self.warmup <= 1, f"warmup must be in [0, 1], not {self.warmup}")

@@ -102,9 +102,9 @@ def _ranking(row: Row, where: str, template: str) -> Ranking:
     places = [index for group in groups for index in group]
     if sorted(map(str, places)) != sorted(map(str, range(len(completions)))):
         raise DataError(f"{where}: groups must hold each of the {len(completions)} completions once, not {groups}.")
-    split = row.get("split")
+    split = str(row.get("split"))
     if split not in ("train", "validation", "test"):
-        raise DataError(f"{where}: split must be train, validation or test, not {split!r}.")
+        raise DataError(f"{where}: split must be train, validation or test, not {row.get('split')!r}.")
     return Ranking(
         prompt_id=text_id(raw),
         prompt=template.replace("{prompt}", raw),

@@ -10,10 +10,14 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
 )
+from transformers.utils import logging as transformers_logging
 
 from rlhf.exceptions import ModelError
 
 Kind = Literal["seq2seq", "causal"]
+
+# One bar for each model that is read or written would bury the progress of the trainings.
+transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no hints here
 
 
 def best_device() -> torch.device:

@@ -1,6 +1,7 @@
 """Tiny random models in the hub's own format: every test of the library stands on these."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -24,7 +25,7 @@ WORDS = """
 KINDS = ("t5", "t5-untied", "gpt2", "llama")
 
 
-def tiny_tokenizer(*, appends_eos: bool = True, has_pad: bool = True) -> PreTrainedTokenizerFast:
+def tiny_tokenizer(*, appends_eos: bool = True, has_pad: bool = True) -> Any:
     """Words of ``WORDS``, unknown ones as <unk>; ids 0 pad, 1 </s>, 2 <unk>."""
     vocabulary = {"<pad>": 0, "</s>": 1, "<unk>": 2} | {word: index + 3 for index, word in enumerate(WORDS)}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
@@ -32,15 +33,18 @@ def tiny_tokenizer(*, appends_eos: bool = True, has_pad: bool = True) -> PreTrai
     if appends_eos:
         core.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     pad = {"pad_token": "<pad>"} if has_pad else {}
-    return PreTrainedTokenizerFast(tokenizer_object=core, eos_token="</s>", unk_token="<unk>", **pad)
+    made: Any = PreTrainedTokenizerFast
+    return made(tokenizer_object=core, eos_token="</s>", unk_token="<unk>", **pad)
 
 
 def save_tiny(folder: Path, kind: str = "t5", *, seed: int = 0, scale: float = 1.0) -> Path:
     """Save a random model of ``kind`` (one of ``KINDS``) with its tokenizer; ``scale`` sharpens its choices."""
     size = len(WORDS) + 3
     torch.manual_seed(seed)
+    t5: Any = T5Config  # takes more than its signature shows
+    model: Any
     if kind.startswith("t5"):
-        config = T5Config(
+        config = t5(
             vocab_size=size, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, decoder_start_token_id=0,
             dropout_rate=0.1, tie_word_embeddings=kind == "t5",
         )  # fmt: skip
