@@ -13,9 +13,11 @@ import random
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+import numpy as np
 from django.db import connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When
 from django.utils import timezone
+from scipy.optimize import linear_sum_assignment
 
 from annotation.exceptions import NotFound, StaleTransition
 from annotation.models import (
@@ -33,7 +35,6 @@ from annotation.users import User
 
 SWEEP = 200  # expired leases returned by one call: each call stays short
 ORDER_MEMORY = 60  # earlier tasks that a display order is balanced against
-ORDER_DRAWS = 4
 
 
 def split_of(identity: str, salt: str) -> Split:
@@ -134,22 +135,22 @@ def display_order(
 
     ``earlier`` are the orders this annotator saw on other tasks, ``raters`` those in which others saw
     this task. Completions are compared by their rank in id order, which is the order of sampling or
-    of systems. Of all rotations of a few random permutations, the one that repeats least is taken.
+    of systems. Of all orders, one is drawn that repeats least: the cheapest assignment of ranks to
+    places, where a place costs how often that rank stood there.
     """
     items = sorted(completions)
     k = len(items)
-    seen = [[0] * k for _ in range(k)]  # [rank, place] -> times
+    rng = random.Random(seed)  # noqa: S311 -- a shuffle that can be replayed; nothing is secret
+    # [rank, place]; less than one repetition in all, so that it only decides between equals.
+    cost = [[rng.random() / (k * k) for _ in range(k)] for _ in range(k)]
     for orders, weight in ((earlier, 1), (raters, ORDER_MEMORY)):
         for order in orders:
             if len(order) == k:
                 for place, rank in enumerate(_ranks(order)):
-                    seen[rank][place] += weight
-    rng = random.Random(seed)  # noqa: S311 -- a shuffle that can be replayed; nothing is secret
-    draws = [rng.sample(range(k), k) for _ in range(ORDER_DRAWS)]
-    rotations = [draw[turn:] + draw[:turn] for draw in draws for turn in range(k)]
-    rng.shuffle(rotations)
-    best = min(rotations, key=lambda order: sum(seen[rank][place] for place, rank in enumerate(order)))
-    return [items[rank] for rank in best]
+                    cost[rank][place] += weight
+    ranks, places = linear_sum_assignment(np.array(cost).reshape(k, k))
+    shown = {int(place): items[rank] for rank, place in zip(ranks, places, strict=True)}
+    return [shown[place] for place in range(k)]
 
 
 def _ranks(order: Sequence[int]) -> list[int]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import factory
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.db.models import F
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
@@ -14,10 +15,12 @@ from annotation.models import (
     Membership,
     Project,
     Prompt,
+    RankingOrigin,
     Role,
     Split,
     Task,
 )
+from annotation.services import ranking_submit
 
 PASSWORD = "a long enough password"
 
@@ -110,3 +113,18 @@ class AssignmentFactory(DjangoModelFactory):
     )
     leased_at = factory.LazyFunction(timezone.now)
     lease_expires = factory.LazyFunction(lambda: timezone.now() + timedelta(minutes=30))
+
+
+def ranked(project, annotator, *, groups=None, task=None, origin=RankingOrigin.PERSON, **answer):
+    """A ranking through the services; ``groups`` holds places in id order, ``((0,), (1, 2), (3,))``."""
+    task = task or TaskFactory(project=project)
+    completions = list(task.completions.order_by("id").values_list("id", flat=True))
+    places = [(place,) for place in range(len(completions))] if groups is None else groups
+    Task.objects.filter(pk=task.pk).update(taken=F("taken") + 1)
+    assignment = AssignmentFactory(task=task, annotator=annotator, shown_at=timezone.now())
+    return ranking_submit(
+        assignment=assignment,
+        groups=[[completions[place] for place in group] for group in places],
+        origin=origin,
+        **answer,
+    )
