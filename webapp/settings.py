@@ -1,5 +1,7 @@
 """Django's settings. Every value that a deployment may change is read from the environment here."""
 
+from pathlib import Path
+
 import environ
 
 from webapp.env import BASE_DIR, data_folder, secret_key
@@ -7,6 +9,7 @@ from webapp.env import BASE_DIR, data_folder, secret_key
 env = environ.Env()
 
 DATA_DIR = data_folder()
+CACHE_DIR = Path(env("KEDGE_CACHE", default=str(DATA_DIR / "cache")))
 SECRET_KEY = secret_key(DATA_DIR)
 DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
@@ -162,3 +165,36 @@ CONTENT_SECURITY_POLICY = {
 }
 
 CELERY_BROKER_URL = env("CELERY_BROKER_URL", default="redis://127.0.0.1:6379/0")
+CELERY_TASK_DEFAULT_QUEUE = "cpu"
+CELERY_TASK_ROUTES = {"workers.run": {"queue": "gpu"}}
+CELERY_TASK_IGNORE_RESULT = True  # the table of runs is the truth
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
+    # Every worker sweeps one shared index with its own value, so it is the same everywhere and longer than any
+    # message waits; runs whose worker died are found by their heartbeat, not by the broker.
+    "visibility_timeout": 12 * 3600,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_connect_timeout": 3,
+}
+if CELERY_BROKER_URL.startswith("filesystem"):
+    _messages = str(DATA_DIR / "messages")
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": _messages,
+        "data_folder_out": _messages,
+        "control_folder": f"{_messages}-control",
+    }
+_housekeeping = {"schedule": 15.0, "options": {"queue": "cpu", "expires": 30}}
+CELERY_BEAT_SCHEDULE = {
+    "leases_expire": {"task": "workers.leases_expire", **_housekeeping},
+    "runs_recover": {"task": "workers.runs_recover", **_housekeeping},
+}
+
+# How many runs one host trains at once; several workers on it share the places.
+RUN_SLOTS = env.int("RUN_SLOTS", default=1)
+# A run whose process gives no sign of life for so long is taken over by another worker.
+RUN_STALE_SECONDS = env.int("RUN_STALE_SECONDS", default=30)
+RUN_TIMEOUT_SECONDS = env.int("RUN_TIMEOUT_SECONDS", default=24 * 3600)

@@ -46,7 +46,11 @@ class Round(models.Model):
     config = models.JSONField(default=dict, help_text="{reward: {…}, ppo or dpo: {…}, evaluate: {…}, generate: {…}}")
     seed = models.BigIntegerField(default=0)
     snapshot = models.ForeignKey(Snapshot, models.PROTECT, related_name="rounds", null=True)
-    forced = models.BooleanField(default=False, help_text="Started although a gate said no; the audit trail says by whom.")
+    plan = models.JSONField(default=list, help_text="[{kind, policy?}]: the kinds of its runs, by position.")
+    force = models.BooleanField(default=False, help_text="Whoever started it said to go on whatever a gate says.")
+    forced = models.BooleanField(
+        default=False, help_text="A gate said no and was overruled; the audit trail says by whom."
+    )
     gate = models.JSONField(default=dict, help_text="{passed, reasons}")
     error = models.TextField(blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True)
@@ -56,11 +60,22 @@ class Round(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["project", "number"], name="round_number_once"),
-            models.UniqueConstraint(
-                fields=["project"], condition=Q(state="running"), name="round_one_running"
-            ),
+            models.UniqueConstraint(fields=["project"], condition=Q(state="running"), name="round_one_running"),
             models.CheckConstraint(condition=Q(state__in=RoundState.values), name="round_state_known"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.project.slug} round {self.number}"
+
+
+class RoundEvent(models.Model):
+    """The append-only history of a round's state."""
+
+    round = models.ForeignKey(Round, models.CASCADE, related_name="events")
+    old = models.CharField(max_length=10, blank=True)
+    new = models.CharField(max_length=10)
+    message = models.TextField(blank=True)
+    at = models.DateTimeField(auto_now_add=True)
 
 
 class Run(models.Model):
@@ -78,6 +93,7 @@ class Run(models.Model):
     progress = models.FloatField(default=0.0, help_text="0 to 1")
     phase = models.CharField(max_length=100, blank=True)
     heartbeat_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True, help_text="When its message last went to the queue.")
     attempt = models.PositiveSmallIntegerField(default=0, help_text="Fences every write of the process that runs it.")
     max_attempts = models.PositiveSmallIntegerField(default=3)
     cancel_requested = models.BooleanField(default=False)
@@ -99,6 +115,9 @@ class Run(models.Model):
             models.Index(fields=["project", "-created_at"], name="run_by_time"),
             models.Index(fields=["state", "heartbeat_at"], name="run_heartbeat"),
         ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk} ({self.kind})"
 
 
 class RunEvent(models.Model):
@@ -166,6 +185,9 @@ class ModelVersion(models.Model):
                 fields=["project"], condition=Q(kind="policy", state="promoted"), name="model_one_current_policy"
             ),
         ]
+
+    def __str__(self) -> str:
+        return self.slug
 
 
 class Evaluation(models.Model):

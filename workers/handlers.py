@@ -1,0 +1,18 @@
+"""What workers does when something happens on the labelling side."""
+
+from typing import Any
+
+from django.dispatch import receiver
+
+from annotation.models import Project
+from annotation.signals import prompts_imported
+from workers import dispatch
+
+
+@receiver(prompts_imported)
+def completions_start(sender: object, project: Project, **kwargs: Any) -> None:
+    """Imported prompts get completions by themselves; the signal comes after the import was committed."""
+    from workers.services import generation_start  # here, because Django imports this file before it has its models
+
+    if not dispatch.is_held():
+        generation_start(project=project)

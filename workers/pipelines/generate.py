@@ -1,0 +1,165 @@
+"""Completions for prompts, and the tasks to rank them: some prompts at a time, so that people need not wait."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from annotation.models import Completion, Prompt
+from annotation.services import tasks_create
+from annotation.texts import content_hash
+from rlhf import types
+from rlhf.exceptions import Cancelled
+from rlhf.generate import generate
+from rlhf.models import Policy
+from workers.config import GenerateConfig
+from workers.models import ModelKind, ModelVersion
+from workers.pipelines.context import Context, Publish
+from workers.pipelines.models import policy_load
+from workers.reporter import Quiet
+from workers.services.next_prompts import prompts_next
+
+CHUNK = 32  # prompts whose completions and tasks are written in one transaction
+SPARE = 2  # more samples than wanted, to fill up where two sources wrote the same words
+
+
+def run(context: Context) -> Publish:
+    config: GenerateConfig = context.config
+    writer = context.model("policy")
+    round_number = context.run.round.number if context.run.round else writer_round(writer)
+    prompts = prompts_next(
+        project=context.project, run_id=context.run.pk, count=config.prompts, round_number=round_number
+    )
+    policy = policy_load(context.project, writer, max_completion_tokens=config.max_new_tokens)
+    made = {"prompts": 0, "completions": 0, "tasks": 0, "too_long": 0}
+    for start in range(0, len(prompts), CHUNK):
+        if context.reporter.cancelled():
+            raise Cancelled(f"cancelled after {start} of {len(prompts)} prompts; what was written stays")
+        context.reporter.progress(start, len(prompts), "writing completions")
+        chunk = prompts[start : start + CHUNK]
+        texts = _sample(context, policy, writer, chunk)
+        for name, count in _write(context, chunk, texts, round_number).items():
+            made[name] += count
+        made["too_long"] += len(chunk) - len(texts)
+    if made["too_long"]:
+        context.reporter.event(
+            "warning",
+            f"{made['too_long']} of {len(prompts)} prompts are longer than the model reads "
+            f"({policy.max_prompt_tokens} tokens): they got no completions.",
+        )
+    return lambda: made
+
+
+def writer_round(writer: ModelVersion) -> int:
+    """The round whose policy writes; 0 for the anchor."""
+    made_by = writer.run.round if writer.run else None
+    return made_by.number if made_by and writer.kind == ModelKind.POLICY else 0
+
+
+Written = tuple[str, types.Completion]  # source, completion
+
+
+def _sample(
+    context: Context, policy: Policy, writer: ModelVersion, prompts: Sequence[Prompt]
+) -> dict[int, list[Written]]:
+    """K different texts for each prompt, by prompt id; prompts that are too long are left out.
+
+    Of a policy's K, ``anchor_completions`` are the anchor's: the comparison that keeps the reward tied to it.
+    """
+    config: GenerateConfig = context.config
+    wanted = context.project.completions_per_prompt
+    keyed = [types.Prompt(id=content_hash(prompt.text), text=context.templated(prompt.text)) for prompt in prompts]
+    # Two prompts may hold one text under two names; the sampler wants each once.
+    unique = list({prompt.id: prompt for prompt in keyed}.values())
+    anchored = min(config.anchor_completions, wanted - 1) if writer.kind == ModelKind.POLICY else 0
+
+    def draw(count: int, *, reference: bool) -> dict[str, list[types.Completion]]:
+        result = generate(
+            policy,
+            unique,
+            count,
+            config.sampling(),
+            seed=context.run.seed,
+            batch_size=config.batch_size,
+            distinct=True,
+            reporter=Quiet(context.reporter),
+            reference=reference,
+        )
+        return {row[0].prompt_id: list(row) for row in result.completions if row}
+
+    own = draw(wanted, reference=False)
+    anchors = draw(anchored + SPARE, reference=True) if anchored else {}
+    anchor_slug = context.anchor().slug
+    mixed = {
+        key: _mix(
+            [(writer.slug, one) for one in own[key]],
+            [(anchor_slug, one) for one in anchors.get(key, [])],
+            wanted,
+            anchored,
+        )
+        for key in own
+    }
+    return {prompt.pk: mixed[key.id] for prompt, key in zip(prompts, keyed, strict=True) if key.id in mixed}
+
+
+def _mix(own: Sequence[Written], anchors: Sequence[Written], wanted: int, anchored: int) -> list[Written]:
+    """``anchored`` of the anchor's texts and the policy's for the rest, no text twice."""
+    chosen: dict[str, Written] = {}
+    for pool, limit in ((own, wanted - anchored), (anchors, wanted), (own, wanted)):
+        for written in pool:
+            if len(chosen) < limit:
+                chosen.setdefault(written[1].text.strip(), written)
+    return list(chosen.values())
+
+
+def _write(
+    context: Context, prompts: Sequence[Prompt], texts: dict[int, list[Written]], round_number: int
+) -> dict[str, int]:
+    """Completions and tasks of one chunk, in one transaction fenced by the attempt."""
+    config: GenerateConfig = context.config
+    sampling: dict[str, Any] = {
+        "max_new_tokens": config.max_new_tokens,
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "top_k": config.top_k,
+        "run": context.run.pk,
+    }
+    with transaction.atomic():
+        context.reporter.flush()
+        rows: list[Completion] = []
+        ordinals = _next_ordinals(prompts)
+        for prompt in prompts:
+            for source, written in texts.get(prompt.pk, []):
+                ordinal = ordinals.get((prompt.pk, source), 0)
+                ordinals[prompt.pk, source] = ordinal + 1
+                rows.append(
+                    Completion(
+                        prompt=prompt,
+                        source=source,
+                        ordinal=ordinal,
+                        text=written.text,
+                        sampling=sampling | {"finished": written.finished},
+                        backend="rlhf",
+                        seed=written.seed,
+                    )
+                )
+        Completion.objects.bulk_create(rows)
+        by_prompt: dict[int, list[Completion]] = {}
+        for row in rows:
+            by_prompt.setdefault(row.prompt_id, []).append(row)
+        tasks = tasks_create(
+            project=context.project,
+            prompts=prompts,
+            round_number=round_number,
+            completions=by_prompt,
+            # The newest policy's tasks first: its own samples teach it most.
+            priority=round_number,
+        )
+    return {"prompts": len(by_prompt), "completions": len(rows), "tasks": tasks}
+
+
+def _next_ordinals(prompts: Sequence[Prompt]) -> dict[tuple[int, str], int]:
+    rows = Completion.objects.filter(prompt__in=[prompt.pk for prompt in prompts])
+    last = rows.values_list("prompt_id", "source").annotate(last=Max("ordinal"))
+    return {(prompt, source): ordinal + 1 for prompt, source, ordinal in last}

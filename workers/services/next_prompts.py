@@ -1,0 +1,31 @@
+"""Which prompts get completions next."""
+
+import hashlib
+
+from django.db.models import Count, Q
+
+from annotation.models import Completion, Project, Prompt
+
+
+def prompts_next(*, project: Project, run_id: int, count: int, round_number: int) -> list[Prompt]:
+    """Prompts that a generate run has to write for, in a fixed pseudo-random order that no database id shapes.
+
+    ``count`` 0: every prompt that has no task yet (after an import). Else ``count`` prompts without a task of
+    this round, those with the fewest rankings first; what an earlier attempt of the run wrote is taken off.
+    """
+    if not count:
+        return _ordered(list(Prompt.objects.filter(project=project, tasks__isnull=True)), project)
+    written = Completion.objects.filter(prompt__project=project, sampling__run=run_id)
+    left = count - written.values("prompt").distinct().count()
+    ranked = Count("rankings", filter=Q(rankings__is_current=True), distinct=True)
+    rows = Prompt.objects.filter(project=project).exclude(tasks__round_number=round_number).annotate(ranked=ranked)
+    counts = dict(rows.values_list("pk", "ranked"))
+    prompts = _ordered(list(rows), project)
+    return sorted(prompts, key=lambda prompt: counts[prompt.pk])[: max(0, left)]
+
+
+def _ordered(prompts: list[Prompt], project: Project) -> list[Prompt]:
+    """By hash of the identity, keyed by the project: stable, and unlike the order of the import."""
+    return sorted(
+        prompts, key=lambda prompt: hashlib.sha256(f"next:{project.split_salt}:{prompt.identity}".encode()).digest()
+    )
