@@ -7,7 +7,7 @@ from itertools import islice
 from typing import IO, Any, BinaryIO
 
 from annotation.exceptions import InvalidInput
-from annotation.readers import BadRow, Row, rows_of, rows_of_items
+from annotation.readers import BadRow, Needs, Row, rows_of, rows_of_items
 from annotation.texts import content_hash, text_problem
 
 BATCH = 500
@@ -22,6 +22,8 @@ COMPLETION_FIELDS = ("completion", "text", "summary", "output")
 SOURCE_FIELDS = ("source", "model", "system")
 PROMPT_ID_FIELDS = ("prompt_id", "id", "external_id")
 PROMPT_TEXT_FIELDS = ("prompt", "dialogue")
+PROMPT_NEEDS = (PROMPT_FIELDS,)
+COMPLETION_NEEDS = (SOURCE_FIELDS, COMPLETION_FIELDS, (*PROMPT_ID_FIELDS, *PROMPT_TEXT_FIELDS))
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,11 @@ class NewPrompt:
     content: str
 
 
-def rows_from(file: BinaryIO | None, items: Iterable[Mapping[str, Any]] | None, name: str) -> Iterator[Row | BadRow]:
-    return rows_of(file, name) if file is not None else rows_of_items(items or ())
+def rows_from(
+    file: BinaryIO | None, items: Iterable[Mapping[str, Any]] | None, name: str, needs: Needs
+) -> Iterator[Row | BadRow]:
+    """The rows of the file, or of the objects when there is none."""
+    return rows_of(file, name, needs) if file is not None else rows_of_items(items or ())
 
 
 def put_aside(file: IO[str]) -> Iterator[list[dict[str, Any]]]:

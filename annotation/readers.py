@@ -11,7 +11,7 @@ import json
 import re
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
@@ -26,6 +26,7 @@ MAX_LINE = 2 * 1024 * 1024
 MAX_ROWS = 200_000
 _IN_MEMORY = 8 * 1024 * 1024
 _WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PK": "a ZIP or Excel file", b"%P": "a PDF"}
+Needs = Sequence[Sequence[str]]
 csv.field_size_limit(MAX_LINE)
 
 
@@ -43,8 +44,11 @@ class BadRow:
     error: str
 
 
-def rows_of(file: BinaryIO, name: str = "") -> Iterator[Row | BadRow]:
-    """The rows of an open file. Raises ImportRefused while it is read."""
+def rows_of(file: BinaryIO, name: str = "", needs: Needs = ()) -> Iterator[Row | BadRow]:
+    """The rows of an open file. Raises ImportRefused while it is read.
+
+    Of each group of names in ``needs``, a file with columns must have one.
+    """
     file.seek(0, io.SEEK_END)
     if file.tell() > MAX_FILE:
         raise ImportRefused(f"The file has {file.tell():,} bytes; {MAX_FILE:,} is the most. Import it in parts.")
@@ -55,7 +59,7 @@ def rows_of(file: BinaryIO, name: str = "") -> Iterator[Row | BadRow]:
         if packed:
             _unpack(file, unpacked)
             name = name.removesuffix(".gz")
-        yield from _limited(_rows(unpacked if packed else file, name))
+        yield from _limited(_rows(unpacked if packed else file, name, needs))
 
 
 def rows_of_items(items: Iterable[Any]) -> Iterator[Row | BadRow]:
@@ -85,13 +89,13 @@ def _limited(rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
         yield row
 
 
-def _rows(file: IO[bytes], name: str) -> Iterator[Row | BadRow]:
+def _rows(file: IO[bytes], name: str, needs: Needs) -> Iterator[Row | BadRow]:
     head = file.read(4096)
     file.seek(0)
     if not head:
         raise ImportRefused("The file is empty.")
     if head[:4] == b"PAR1":
-        return _parquet(file)
+        return _parquet(file, needs)
     if kind := _WIDE.get(head[:2]):
         raise ImportRefused(f"This is {kind}: save it as JSONL, CSV or Parquet, in UTF-8.")
     if b"\x00" in head:
@@ -101,7 +105,7 @@ def _rows(file: IO[bytes], name: str) -> Iterator[Row | BadRow]:
         return _json_list(file)
     if first == b"{" or re.search(r"\.(jsonl|ndjson)$", name, re.IGNORECASE):
         return _json_lines(file)
-    return _csv(file, "\t" if name.lower().endswith(".tsv") else ",")
+    return _csv(file, "\t" if name.lower().endswith(".tsv") else ",", needs)
 
 
 def _row(line: int, value: Any) -> Row | BadRow:
@@ -143,7 +147,7 @@ def _json_list(file: IO[bytes]) -> Iterator[Row | BadRow]:
     yield from rows_of_items(items)
 
 
-def _csv(file: IO[bytes], delimiter: str) -> Iterator[Row | BadRow]:
+def _csv(file: IO[bytes], delimiter: str, needs: Needs) -> Iterator[Row | BadRow]:
     # Bytes that are no UTF-8 become lone surrogates here, so that only their own row is refused.
     text = io.TextIOWrapper(_Open(file), encoding="utf-8-sig", errors="surrogateescape", newline="")
     reader = csv.reader(text, delimiter=delimiter, strict=True)
@@ -153,7 +157,15 @@ def _csv(file: IO[bytes], delimiter: str) -> Iterator[Row | BadRow]:
         raise ImportRefused(f"The first line is no CSV header: {error}") from error
     if len(set(header)) < len(header):
         raise ImportRefused("A column's name stands twice in the CSV header.")
+    _columns_check(header, needs)
     yield from _csv_rows(reader, header)
+
+
+def _columns_check(columns: Sequence[str], needs: Needs) -> None:
+    for names in needs:
+        if not set(names) & set(columns):
+            seen = ", ".join(repr(column[:50]) for column in columns[:10])
+            raise ImportRefused(f"None of the columns {', '.join(names)} is there, but {seen}. Nothing was imported.")
 
 
 def _csv_rows(reader: "Reader", header: list[str]) -> Iterator[Row | BadRow]:
@@ -196,13 +208,15 @@ class _Raw(io.RawIOBase):
         return len(block)
 
 
-def _parquet(file: IO[bytes]) -> Iterator[Row | BadRow]:
+def _parquet(file: IO[bytes], needs: Needs) -> Iterator[Row | BadRow]:
     import pyarrow  # 100 ms that only this format costs
     import pyarrow.parquet
 
     number = 0
     try:
-        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=500):
+        table = pyarrow.parquet.ParquetFile(file)
+        _columns_check(table.schema_arrow.names, needs)
+        for batch in table.iter_batches(batch_size=500):
             for values in batch.to_pylist():
                 number += 1
                 yield Row(number, values)

@@ -10,7 +10,15 @@ from django.db import transaction
 from django.db.models import Max, Q
 
 from annotation.exceptions import InvalidInput
-from annotation.importers import CompletionReport, ImportReport, NewCompletion, completion_of, put_aside, rows_from
+from annotation.importers import (
+    COMPLETION_NEEDS,
+    CompletionReport,
+    ImportReport,
+    NewCompletion,
+    completion_of,
+    put_aside,
+    rows_from,
+)
 from annotation.models import Completion, Project, Prompt, Task
 from annotation.services.audit import audit_record
 from annotation.services.tasks import tasks_create
@@ -32,7 +40,7 @@ def completions_import(
     """
     report = CompletionReport()
     with tempfile.TemporaryFile("w+", encoding="utf-8") as good:
-        for row in rows_from(file, items, name):
+        for row in rows_from(file, items, name, COMPLETION_NEEDS):
             try:
                 good.write(json.dumps(asdict(completion_of(row))) + "\n")
             except InvalidInput as error:

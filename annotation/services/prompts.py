@@ -17,7 +17,7 @@ from django.db.models import Q
 
 from annotation.distribution import split_of
 from annotation.exceptions import InvalidInput
-from annotation.importers import ImportReport, NewPrompt, prompt_of, put_aside, rows_from
+from annotation.importers import PROMPT_NEEDS, ImportReport, NewPrompt, prompt_of, put_aside, rows_from
 from annotation.models import Project, Prompt
 from annotation.services.audit import audit_record
 from annotation.signals import prompts_imported
@@ -39,7 +39,7 @@ def prompts_import(
     """
     report = ImportReport()
     with tempfile.TemporaryFile("w+", encoding="utf-8") as good:
-        for row in rows_from(file, items, name):
+        for row in rows_from(file, items, name, PROMPT_NEEDS):
             try:
                 good.write(json.dumps(asdict(prompt_of(row))) + "\n")
             except InvalidInput as error:

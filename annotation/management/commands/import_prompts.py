@@ -1,0 +1,39 @@
+"""``manage.py import_prompts --project SLUG --file FILE``: what the page and the API do."""
+
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from annotation.exceptions import KedgeError
+from annotation.importers import ImportReport
+from annotation.management.projects import project_named
+from annotation.services import prompts_import
+
+
+class Command(BaseCommand):
+    help = "Import prompts from JSONL, a JSON list, CSV or Parquet, gzipped or not, and report every line left out."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--project", required=True, metavar="SLUG")
+        parser.add_argument("--file", required=True, type=Path)
+        parser.add_argument("--json", action="store_true", help="Print the report as JSON.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        project = project_named(options["project"])
+        path: Path = options["file"]
+        try:
+            with path.open("rb") as file:
+                report = prompts_import(project=project, file=file, name=path.name)
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+        except KedgeError as error:
+            raise CommandError(error.detail) from error
+        self.stdout.write(json.dumps(report.as_dict()) if options["json"] else "\n".join(_lines(report)))
+
+
+def _lines(report: ImportReport) -> list[str]:
+    head = f"{report.created} created, {report.duplicates} duplicates, {report.rejected_count} rejected"
+    return [head, *(f"line {one.line}: {one.error}" for one in [*report.rejected, *report.duplicate_lines])]
