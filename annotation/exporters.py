@@ -28,6 +28,8 @@ FORMATS = {
     "parquet": "application/vnd.apache.parquet",
 }
 ROWS_AT_ONCE = 2000
+# Inside a JSON string they are allowed as they are, but Python's splitlines and some tools cut there.
+_LINE_ENDS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -87,7 +89,7 @@ def pairs_as_parquet(*, project: Project, layout: str, file: IO[bytes]) -> None:
 
 def _json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
-        yield json.dumps(row, ensure_ascii=False) + "\n"
+        yield json.dumps(row, ensure_ascii=False).translate(_LINE_ENDS) + "\n"
 
 
 def _csv_lines(rows: Iterator[dict[str, Any]], names: tuple[str, ...]) -> Iterator[str]:

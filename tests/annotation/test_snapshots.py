@@ -1,0 +1,180 @@
+"""Snapshots: the same labels, the same hash, anywhere."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from django.contrib.auth import get_user_model
+
+from annotation.exceptions import Conflict
+from annotation.models import Project, Ranking, Snapshot
+from annotation.ranking import Answer
+from annotation.services import ranking_revise, snapshot_freeze
+from annotation.snapshots import canonical_groups, folder_of, pseudonym
+from tests.factories import CompletionFactory, PromptFactory, TaskFactory, ranked
+
+
+def label(project, annotator, noise=0):
+    """One fixed ranking, with ``noise`` prompts before it so that every id differs."""
+    for prompt in PromptFactory.create_batch(noise, project=project):
+        CompletionFactory(prompt=prompt)
+    prompt = PromptFactory(project=project, identity="fixed", text="Cafe\u0301?")
+    task = TaskFactory(project=project, prompt=prompt)
+    texts = ["Delta", "Alpha", "Charlie", "Bravo"]
+    for completion, text in zip(task.completions.order_by("id"), texts[noise:] + texts[:noise], strict=True):
+        completion.text = text
+        completion.save()
+    ids = dict(task.completions.values_list("text", "id"))
+    order = [["Bravo"], ["Alpha", "Delta"], ["Charlie"]]
+    places = sorted(ids.values())
+    groups = [[places.index(ids[text]) for text in group] for group in order]
+    return ranked(project, annotator, task=task, groups=groups, strengths=[3, 1], duration_ms=noise)
+
+
+def lines(snapshot):
+    return [json.loads(line) for line in (folder_of(snapshot.path) / "rankings.jsonl").read_text().splitlines()]
+
+
+def test_a_line_holds_the_labels_and_nothing_else(project, alice):
+    label(project, alice)
+    assert lines(snapshot_freeze(project=project, actor=None)) == [
+        {
+            "annotator": pseudonym(username="alice", salt="dialogues"),
+            "completions": ["Alpha", "Bravo", "Charlie", "Delta"],
+            "groups": [[1], [0, 3], [2]],
+            "none_acceptable": False,
+            "prompt": "Café?",
+            "split": "train",
+            "strengths": [3, 1],
+        }
+    ]
+
+
+def test_the_file_is_canonical_and_its_hash_names_the_snapshot(project, alice):
+    label(project, alice)
+    ranked(project, alice)
+    snapshot = snapshot_freeze(project=project, actor=None)
+    content = (folder_of(snapshot.path) / "rankings.jsonl").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == snapshot.sha256
+    rows = content.splitlines(keepends=True)
+    assert rows == sorted(rows)
+    canonical = [json.dumps(json.loads(row), sort_keys=True, ensure_ascii=False, separators=(",", ":")) for row in rows]
+    assert content.decode() == "".join(f"{row}\n" for row in canonical)
+
+
+def test_the_hash_depends_on_no_id_no_time_and_no_order(project, alice):
+    label(project, alice)
+    first = snapshot_freeze(project=project, actor=None).sha256
+    Snapshot.objects.all().delete()
+    Ranking.objects.all().delete()
+    project.prompts.all().delete()
+    label(project, alice, noise=2)
+    assert snapshot_freeze(project=project, actor=None).sha256 == first
+
+
+def test_the_same_labels_give_the_same_snapshot(project, alice, lena):
+    label(project, alice)
+    assert snapshot_freeze(project=project, actor=lena) == snapshot_freeze(project=project, actor=None)
+    assert Snapshot.objects.count() == 1
+
+
+def test_another_label_gives_another_snapshot(project, alice):
+    first = label(project, alice)
+    before = snapshot_freeze(project=project, actor=None)
+    ranking_revise(ranking=first, answer=Answer(list(reversed(first.groups))), actor=alice)
+    after = snapshot_freeze(project=project, actor=None)
+    assert before.sha256 != after.sha256
+    assert (before.rankings, after.rankings) == (1, 1)
+
+
+def test_an_old_snapshot_is_not_touched_by_new_labels(project, alice):
+    label(project, alice)
+    snapshot = snapshot_freeze(project=project, actor=None)
+    before = lines(snapshot)
+    ranked(project, alice)
+    snapshot_freeze(project=project, actor=None)
+    assert lines(snapshot) == before
+
+
+def test_the_parquet_file_holds_the_same(project, alice):
+    label(project, alice)
+    ranked(project, alice)
+    snapshot = snapshot_freeze(project=project, actor=None)
+    table = pyarrow.parquet.read_table(folder_of(snapshot.path) / "rankings.parquet")
+    assert table.to_pylist() == lines(snapshot)
+
+
+def test_the_manifest_counts(project, alice, bob):
+    label(project, alice)
+    ranked(project, bob, groups=[(0, 1), (2,), (3,)])
+    manifest = snapshot_freeze(project=project, actor=None).manifest
+    assert manifest["counts"]["rankings"] == 2
+    assert manifest["counts"]["pairs"] == 12
+    assert manifest["counts"]["by_origin"] == {"person": 2}
+    assert manifest["split_salt"] == "dialogues"
+    assert manifest["agreement"]["prompts"] == 0
+
+
+def test_the_card_says_how_many_and_by_whom(project, alice):
+    label(project, alice)
+    snapshot = snapshot_freeze(project=project, actor=None)
+    assert "1 rankings (1 person)" in (folder_of(snapshot.path) / "README.md").read_text()
+
+
+def test_nothing_ranked_is_nothing_to_freeze(project):
+    with pytest.raises(Conflict, match="Nothing is ranked"):
+        snapshot_freeze(project=project, actor=None)
+
+
+def test_a_folder_that_was_lost_is_written_again(project, alice):
+    label(project, alice)
+    snapshot = snapshot_freeze(project=project, actor=None)
+    folder = folder_of(snapshot.path)
+    folder.rename(folder.with_name("lost"))
+    assert snapshot_freeze(project=project, actor=None) == snapshot
+    assert (folder / "manifest.json").exists()
+
+
+def test_nothing_half_written_stays_behind(project, alice, monkeypatch):
+    label(project, alice)
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("annotation.snapshots._write_parquet", fail)
+    with pytest.raises(OSError, match="disk full"):
+        snapshot_freeze(project=project, actor=None)
+    assert not Snapshot.objects.exists()
+    assert list(folder_of("projects/dialogues/snapshots").iterdir()) == []
+
+
+def test_the_path_is_relative_to_the_data_folder(project, alice, data_folder):
+    label(project, alice)
+    path = snapshot_freeze(project=project, actor=None).path
+    assert not Path(path).is_absolute()
+    assert (data_folder / path).is_dir()
+
+
+def test_a_pseudonym_hides_the_name_and_is_stable():
+    assert pseudonym(username="alice", salt="a") == pseudonym(username="alice", salt="a")
+    assert pseudonym(username="alice", salt="a") != pseudonym(username="alice", salt="b")
+    assert len(pseudonym(username="alice", salt="a")) == 12
+
+
+def test_of_equal_texts_the_higher_one_comes_first():
+    assert canonical_groups({1: "same", 2: "same"}, [[2], [1]]) == canonical_groups({1: "same", 2: "same"}, [[1], [2]])
+
+
+def test_none_acceptable_keeps_its_completions(project, alice):
+    ranked(project, alice, groups=[], none_acceptable=True)
+    (line,) = lines(snapshot_freeze(project=project, actor=None))
+    assert (line["groups"], len(line["completions"]), line["none_acceptable"]) == ([], 4, True)
+
+
+def test_another_projects_labels_are_not_in_it(project, alice):
+    label(project, alice)
+    other = Project.objects.create(slug="other", name="Other", split_salt="other")
+    ranked(other, get_user_model().objects.get(username="bob"))
+    assert snapshot_freeze(project=project, actor=None).rankings == 1
