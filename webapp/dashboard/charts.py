@@ -11,7 +11,7 @@ from typing import Any
 
 from webapp.dashboard.templatetags.figures import figure
 
-ROW = 40  # pixels for each dot with its label
+ROW = 18  # pixels of a dot's strip
 EDGE = 1.5  # percent kept free left and right, so that no dot is cut
 COLUMNS_HEIGHT = 120
 
@@ -25,16 +25,13 @@ class Tick:
 
 @dataclass(frozen=True)
 class Dot:
-    """One figure: its label above, its interval as a bar, its value as a circle."""
+    """One figure: its label and value as text, below them its interval as a bar and its value as a circle."""
 
     label: str
     value: str
     x: float
     low: float
     width: float
-    text_y: int
-    y: int
-    line_y: float
     series: int
 
 
@@ -52,8 +49,6 @@ class DotChart:
     note: str
     dots: tuple[Dot, ...]
     ticks: tuple[Tick, ...]
-    axis: int
-    tick_y: int
     height: int
     band: Span | None = None
     marks: tuple[Span, ...] = ()
@@ -84,16 +79,13 @@ def dot_chart(
         return None
     bounds = [bound for row in rows for bound in _bounds(row.interval)]
     scale = Scale.around(bounds + list(band[:2] if band else ()) + [value for value, _ in marks])
-    axis = ROW * len(rows) + 6
     return DotChart(
         title=title,
         unit=unit,
         note=note,
-        dots=tuple(_dot(row, index, scale) for index, row in enumerate(rows)),
+        dots=tuple(_dot(row, scale) for row in rows),
         ticks=scale.ticks(),
-        axis=axis,
-        tick_y=axis + 16,
-        height=axis + 22,
+        height=ROW,
         band=_span(scale, *band) if band else None,
         marks=tuple(Span(scale.x(value), 0, text) for value, text in marks),
     )
@@ -107,15 +99,16 @@ def _bounds(interval: Mapping[str, Any]) -> list[float]:
     return [interval[name] for name in ("value", "low", "high") if is_figure(interval.get(name))]
 
 
-def _dot(row: Row, index: int, scale: "Scale") -> Dot:
+def _dot(row: Row, scale: "Scale") -> Dot:
     low, high = min(_bounds(row.interval)), max(_bounds(row.interval))
     value = row.interval["value"]
     text = figure(value)
     if low != high:
         text += f" ({figure(low)} to {figure(high)})"
-    y = ROW * index + 28
+    if is_figure(row.interval.get("n")):
+        text += f", n = {figure(row.interval['n'])}"
     left, right = scale.x(low), scale.x(high)
-    return Dot(row.label, text, scale.x(value), left, round(right - left, 2), y - 13, y, y - 1.5, row.series)
+    return Dot(row.label, text, scale.x(value), left, round(right - left, 2), row.series)
 
 
 def _span(scale: "Scale", low: float, high: float, title: str) -> Span:
@@ -149,7 +142,7 @@ class Scale:
         values = [self.low + self.step * index for index in range(count + 1)]
         anchors = ["start", *["middle"] * (count - 1), "end"]
         return tuple(
-            Tick(self.x(value), f"{value + 0.0:,.{digits}f}", anchor)
+            Tick(self.x(value), f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "\N{MINUS SIGN}"), anchor)
             for value, anchor in zip(values, anchors, strict=True)
         )
 
@@ -234,9 +227,10 @@ class ShareBar:
     label: str
     names: tuple[str, ...]
     segments: tuple[Segment, ...] = ()
+    scale: str = "fill"  # fill: colours that differ; rank: shades of one colour, for what has an order
 
 
-def share_bar(label: str, counts: Sequence[float], names: Sequence[str]) -> ShareBar:
+def share_bar(label: str, counts: Sequence[float], names: Sequence[str], *, scale: str = "fill") -> ShareBar:
     """Counts as shares of one bar's width."""
     total = sum(counts)
     segments, left = [], 0.0
@@ -246,4 +240,4 @@ def share_bar(label: str, counts: Sequence[float], names: Sequence[str]) -> Shar
             title = f"{name}: {figure(count)} ({width:.0f} %)"
             segments.append(Segment(round(left, 2), 0, round(width, 2), 18, series, title))
         left += width
-    return ShareBar(label, tuple(names), tuple(segments))
+    return ShareBar(label, tuple(names), tuple(segments), scale)

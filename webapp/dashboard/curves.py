@@ -33,7 +33,7 @@ CURVES: Mapping[str, tuple[Curve, ...]] = {
             ("reward", "held_out_reward", "judge_reward"),
             "When the reward rises while the judge falls, the policy is gaming the reward model.",
         ),
-        Curve("KL to the anchor", "nats for each completion", ("kl",), "The anchor's rope.", "kl_target"),
+        Curve("KL to the anchor", "nats for each completion", ("kl", "held_out_kl"), "", "kl_target"),
         Curve("Entropy", "nats for each token", ("entropy",), "Falling to zero means that all answers are alike."),
         Curve("Clip fraction", "share of tokens", ("clip_fraction",)),
         Curve("Policy loss", "", ("policy_loss",)),

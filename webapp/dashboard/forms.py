@@ -126,7 +126,10 @@ class ImportForm(forms.Form):
 
 
 class RoundForm(forms.Form):
-    algorithm = forms.ChoiceField(choices=Algorithm.choices, initial=Algorithm.PPO)
+    algorithm = forms.ChoiceField(
+        choices=[(Algorithm.PPO, "PPO, against the reward model"), (Algorithm.DPO, "DPO, from the pairs themselves")],
+        initial=Algorithm.PPO,
+    )
     seed = forms.IntegerField(
         min_value=0, max_value=2**31 - 1, initial=0, help_text="The same seed and labels give the same models."
     )

@@ -63,7 +63,10 @@ def rank_names(size: int) -> list[str]:
 def place_bars(stats: Stats) -> list[ShareBar]:
     """For each place on the page, how often it got each rank."""
     ranks = stats["ranks"]
-    return [share_bar(f"Shown {ordinal(place + 1)}", row, rank_names(len(row))) for place, row in enumerate(ranks)]
+    return [
+        share_bar(f"Shown {ordinal(place + 1)}", row, rank_names(len(row)), scale="rank")
+        for place, row in enumerate(ranks)
+    ]
 
 
 def ordinal(number: int) -> str:
@@ -80,7 +83,7 @@ def strength_bar(stats: Stats) -> ShareBar | None:
     counts = stats["strengths"]
     if not counts:
         return None
-    return share_bar("Strength", [counts.get(key, 0) for key in STRENGTHS], list(STRENGTHS.values()))
+    return share_bar("Strength", [counts.get(key, 0) for key in STRENGTHS], list(STRENGTHS.values()), scale="rank")
 
 
 def reason_rows(stats: Stats) -> list[tuple[str, int]]:
@@ -109,14 +112,14 @@ def agreement_charts(quality: Mapping[str, Any]) -> list[DotChart]:
     charts = [
         dot_chart(
             "Pairwise agreement",
-            [Row("Two annotators prefer the same completion", pairwise or {})],
-            unit="share of pairs, ties left out",
+            [Row("All annotators", pairwise or {})],
+            unit="share of pairs on which two people agree, ties left out",
             band=(band["low"], band["high"], "Best possible accuracy of a reward model") if band else None,
             marks=[(0.5, "0.5: chance")],
         ),
         dot_chart(
             "Krippendorff’s alpha, ordinal",
-            [Row("Agreement beyond chance, ties included", alpha or {}, 2)],
+            [Row("All annotators", alpha or {}, 2)],
             unit="1 is perfect, 0 is chance",
             marks=[(0.0, "0: chance")],
         ),

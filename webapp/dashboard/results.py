@@ -22,25 +22,40 @@ class Metric:
 
 
 METRICS = (
-    Metric("rouge1", "ROUGE-1", "", "Words shared with the reference, F1 with stemming; higher is better."),
-    Metric("rouge2", "ROUGE-2", "", "Pairs of words shared with the reference; higher is better."),
-    Metric("rougeL", "ROUGE-L", "", "Longest common subsequence with the reference; higher is better."),
+    Metric("rouge1", "ROUGE-1", "", "Words shared with the references, F1 with stemming; higher is better."),
+    Metric("rouge2", "ROUGE-2", "", "Pairs of words shared with the references; higher is better."),
+    Metric("rougeL", "ROUGE-L", "", "Longest common subsequence with the references; higher is better."),
     Metric("rougeLsum", "ROUGE-Lsum", "", "The same, sentence by sentence; higher is better."),
-    Metric("toxicity", "Toxicity", "", "Mean probability that a text is toxic; lower is better."),
+    Metric("toxicity", "Toxicity", "", "Mean score of the samples, 0 to 1; lower is better."),
     Metric("reward", "Reward", "sd", "The reward model’s score; 0 is the anchor’s mean, 1 its standard deviation."),
-    Metric("reward_before", "Reward before", "sd", "The anchor’s completions of the same prompts, same reward model."),
-    Metric("reward_gain", "Reward gain", "sd", "After minus before, prompt by prompt."),
     Metric(
         "kl", "KL", "nats", "Distance from the anchor for each completion, summed over its tokens; 0 is the anchor."
     ),
-    Metric("win_rate", "Win rate", "", "Against the anchor on the same prompts; 0.5 is a draw."),
     Metric("length", "Length", "tokens", "Tokens of a completion."),
+    Metric("rouge1_best", "ROUGE-1, best reference"),
+    Metric("rouge2_best", "ROUGE-2, best reference"),
+    Metric("rougeL_best", "ROUGE-L, best reference"),
+    Metric("rougeLsum_best", "ROUGE-Lsum, best reference"),
+    Metric("toxicity_before", "Toxicity of the anchor"),
+    Metric("toxicity_sd", "Toxicity, spread", "", "Standard deviation over prompts."),
+    Metric("toxicity_share", "Toxic", "share", "Samples that score above 0.5."),
+    Metric("reward_before", "Reward before", "sd", "The anchor’s completions of the same prompts, same reward model."),
+    Metric("reward_gain", "Reward gain", "sd", "After minus before, prompt by prompt."),
+    Metric("reward_win_rate", "Higher reward", "share", "Prompts on which the policy scores above the anchor; ties ½."),
+    Metric("judge_reward", "Judge’s reward", "sd", "By the held-back member, which never trains a policy."),
+    Metric("judge_reward_before", "Judge’s reward before", "sd"),
+    Metric("judge_reward_gain", "Judge’s reward gain", "sd"),
+    Metric("length_before", "Length of the anchor", "tokens"),
+    Metric("words", "Words"),
     Metric("eos_rate", "Finished", "share", "Completions that end by themselves."),
-    Metric("distinct1", "Distinct-1", "", "Different words among all words."),
-    Metric("distinct2", "Distinct-2", "", "Different pairs of words among all pairs."),
-    Metric("copy_rate", "Copied", "share", "Words of the completion that stand in the prompt."),
+    Metric("distinct1", "Distinct-1", "share", "Different words among all words."),
+    Metric("distinct2", "Distinct-2", "share", "Different pairs of words among all pairs."),
+    Metric("copy_rate", "Copied", "share", "Runs of three words that stand in the prompt as they are."),
+    Metric("names_found", "Names supported", "share", "Names of the completion that stand in the prompt."),
+    Metric("numbers_found", "Numbers supported", "share", "Numbers of the completion that stand in the prompt."),
 )
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
+NOTE_NAMES = {"rouge": "ROUGE", "reward": "Reward, KL and length"}
 HEADLINES = ("rouge1", "rouge2", "rougeL", "rougeLsum", "toxicity", "reward", "kl", "length")
 
 
@@ -71,6 +86,19 @@ def result_rows(evaluations: Sequence[Evaluation], metrics: Sequence[Metric]) ->
         )
         for one in evaluations
     ]
+
+
+@dataclass(frozen=True)
+class FigureRow:
+    """One figure of every version: a line of the long table."""
+
+    metric: Metric
+    cells: list[Mapping[str, Any] | None]
+
+
+def figure_rows(evaluations: Sequence[Evaluation], metrics: Sequence[Metric]) -> list[FigureRow]:
+    """The table turned over, for figures too many to stand side by side."""
+    return [FigureRow(metric, [one.metrics.get(metric.name) for one in evaluations]) for metric in metrics]
 
 
 def result_charts(evaluations: Sequence[Evaluation], metrics: Sequence[Metric]) -> list[DotChart]:
@@ -151,23 +179,14 @@ def _change(raw: Mapping[str, Any]) -> float | None:
 
 
 def notes_of(evaluations: Sequence[Evaluation]) -> list[str]:
-    """How the figures were measured: decoding, and the name of what measured toxicity."""
-    decodings = sorted({_readable(one.decoding) for one in evaluations if one.decoding})
-    notes = [f"Decoding: {decoding}." for decoding in decodings]
-    backends = {str(name) for one in evaluations if (name := toxicity_backend(one))}
-    notes += [f"Toxicity is measured by {name}." for name in sorted(backends)]
-    return notes
-
-
-def toxicity_backend(evaluation: Evaluation) -> object:
-    return evaluation.decoding.get("toxicity") or (evaluation.metrics.get("toxicity") or {}).get("backend")
-
-
-def _readable(decoding: Mapping[str, Any]) -> str:
-    shown = {
-        name: value for name, value in decoding.items() if not isinstance(value, dict | list) and name != "toxicity"
-    }
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sorted(shown.items()))
+    """How the figures were measured, in words: decoding, the toxicity backend's name, what was left out."""
+    notes: dict[str, None] = {}
+    for one in evaluations:
+        for name, words in (one.decoding.get("how") or {}).items():
+            notes[f"{NOTE_NAMES.get(name, name.capitalize())}: {words}."] = None
+        if too_long := (one.decoding.get("counts") or {}).get("too_long"):
+            notes[f"{too_long} prompts are too long for the model and were left out."] = None
+    return list(notes)
 
 
 def newest_first_by_line(evaluations: Iterable[Evaluation]) -> list[Evaluation]:

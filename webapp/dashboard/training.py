@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from annotation.models import Project
 from annotation.quality import Figure, ceiling
-from webapp.dashboard.charts import Row, dot_chart
+from webapp.dashboard.charts import DotChart, Row, dot_chart
 from webapp.dashboard.results import HEADLINES, metrics_of, newest_first_by_line, result_rows
 from workers.models import Evaluation, ModelKind, ModelVersion, Round, RoundState, Split
 from workers.selectors import round_detail
@@ -63,16 +63,27 @@ def agreement_band(round_: Round) -> dict[str, float] | None:
     return asdict(ceiling(Figure(**pairwise))) if pairwise else None
 
 
-def accuracy_chart(round_: Round, models: list[ModelVersion], band: dict[str, float] | None) -> Any:
-    """Held-out accuracy of the round's reward models, with chance, the gate and the band."""
-    rewards = [model for model in models if model.kind == ModelKind.REWARD]
+# What the reward model's run reports of held-out pairs, in the order in which one asks.
+ACCURACIES = (
+    ("accuracy", "Reward model", 1),
+    ("judge_accuracy", "The member that only judges", 1),
+    ("length_matched_accuracy", "Reward model, on completions of equal length", 1),
+    ("longer_wins", "“The longer one is better”, for comparison", 3),
+)
+
+
+def accuracy_chart(round_: Round, models: list[ModelVersion], band: dict[str, float] | None) -> DotChart | None:
+    """Held-out accuracy of the round's reward model beside chance, the gate, the band and the rule of length."""
+    reward = next((model for model in reversed(models) if model.kind == ModelKind.REWARD), None)
+    if reward is None:
+        return None
     gate = round_.project.min_reward_accuracy
     marks = [(0.5, "0.5: chance")]
     if gate != 0.5:
         marks.append((gate, f"{gate:g}: the project’s gate"))
     return dot_chart(
-        "Accuracy of the reward model on held-out pairs",
-        [Row(model.slug, model.facts.get("accuracy") or {}) for model in rewards],
+        f"Accuracy of {reward.slug} on held-out pairs",
+        [Row(label, reward.facts.get(name) or {}, series) for name, label, series in ACCURACIES],
         unit="share of pairs",
         band=(band["low"], band["high"], "Best possible accuracy, from agreement") if band else None,
         marks=marks,

@@ -10,6 +10,7 @@ from annotation.models import Project
 from webapp.dashboard.pages.base import actor_of, project_page, project_render, refused
 from webapp.dashboard.results import (
     HEADLINES,
+    figure_rows,
     metrics_of,
     newest_first_by_line,
     notes_of,
@@ -49,10 +50,12 @@ def evaluations(request: HttpRequest, project: Project) -> HttpResponse:
     table = evaluation_table(project)
     found = newest_first_by_line(row["evaluation"] for row in table["rows"])
     metrics = metrics_of(table["metrics"])
+    headlines = [metric for metric in metrics if metric.name in HEADLINES]
     context = {
-        "metrics": metrics,
-        "rows": result_rows(found, metrics),
-        "charts": result_charts(found, [metric for metric in metrics if metric.name in HEADLINES]),
+        "metrics": headlines,
+        "rows": result_rows(found, headlines),
+        "charts": result_charts(found, headlines),
+        "figures": figure_rows(found, metrics),
         "notes": notes_of(found),
         "samples": samples_side_by_side(found),
         "table": reward_table(found),

@@ -13,6 +13,16 @@ register = template.Library()
 register.filter("markdown", render_markdown)
 
 DASH = "–"  # an absent figure
+KINDS = {
+    "sft": "SFT",
+    "generate": "Completions",
+    "reward": "Reward model",
+    "ppo": "PPO",
+    "dpo": "DPO",
+    "evaluate": "Evaluation",
+    "base": "Base model",
+    "policy": "Policy",
+}
 
 
 @register.filter
@@ -20,6 +30,11 @@ def figure(value: object, unit: str = "") -> str:
     """A number with three significant digits: 0.412, 12.3, 1,204; ``share`` prints a percentage."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return DASH
+    text = _digits(value, unit)
+    return f"\N{MINUS SIGN}{text[1:]}" if text.startswith("-") else text
+
+
+def _digits(value: float, unit: str) -> str:
     if unit == "share":
         return f"{100 * value:.1f} %"
     size = abs(value)
@@ -27,7 +42,9 @@ def figure(value: object, unit: str = "") -> str:
         return f"{value:,.0f}"
     if 0 < size < 0.001:
         return f"{value:.1e}"
-    return f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 10 else f"{value:.3f}"
+    # + 0.0 turns a rounded -0.000 into 0.000.
+    digits = 1 if size >= 100 else 2 if size >= 10 else 3
+    return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 @register.filter
@@ -46,6 +63,12 @@ def millions(value: object) -> str:
         if abs(value) >= size:
             return f"{value / size:.3g} {unit}"
     return f"{value:.0f}"
+
+
+@register.filter
+def kind(value: str) -> str:
+    """What a kind of run or model is called: PPO, SFT, reward model."""
+    return KINDS.get(value, value)
 
 
 @register.filter

@@ -4,6 +4,8 @@ const COLOURS = ["--series-1", "--series-2", "--series-3", "--series-4", "--seri
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [4, 4]];
 const TABLE_ROWS = 200;
 
+const TALL = 190;
+
 const root = document.getElementById("curves");
 const specs = JSON.parse(document.getElementById("curve-specs").textContent);
 const { default: uPlot } = await import(root.dataset.uplot);
@@ -12,6 +14,8 @@ const points = new Map(); // metric -> Map(step -> value)
 let lastStep = null;
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const stopSteps = () =>
+  [...document.querySelectorAll("#run-status [data-stop-step]")].map((stop) => Number(stop.dataset.stopStep));
 const live = () => document.getElementById("run-status")?.dataset.live === "true";
 
 function readable(value) {
@@ -20,6 +24,12 @@ function readable(value) {
   if (size >= 1000) return Math.round(value).toLocaleString("en");
   if (size > 0 && size < 0.001) return value.toExponential(1);
   return value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 3);
+}
+
+function tickTexts(ticks) {
+  const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : 1;
+  const digits = Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
+  return ticks.map((tick) => (Math.abs(tick) >= 1000 ? Math.round(tick).toLocaleString("en") : tick.toFixed(digits)));
 }
 
 function aligned(names) {
@@ -48,20 +58,20 @@ class Chart {
   }
 
   resize() {
-    if (this.plot && this.plot.width !== this.width()) this.plot.setSize({ width: this.width(), height: 190 });
+    if (this.plot && this.plot.width !== this.width()) this.plot.setSize({ width: this.width(), height: TALL });
   }
 
   options(names) {
     const axis = { stroke: css("--pico-muted-color"), grid: { stroke: css("--grid"), width: 1 }, ticks: { show: false } };
     return {
       width: this.width(),
-      height: 190,
+      height: TALL,
       cursor: { y: false, sync: { key: "run" } },
       legend: { show: names.length > 1 || this.spec.target !== null, live: false },
       scales: { x: { time: false }, y: { range: (_, low, high) => this.range(low, high) } },
       axes: [
         { ...axis, label: "step", labelSize: 16, size: 34, labelFont: "11px sans-serif", font: "11px sans-serif" },
-        { ...axis, size: 58, font: "11px sans-serif", values: (_, ticks) => ticks.map(readable) },
+        { ...axis, size: 52, font: "11px sans-serif", values: (_, ticks) => tickTexts(ticks) },
       ],
       series: [
         { label: "step" },
@@ -74,7 +84,7 @@ class Chart {
           points: { show: (plot) => plot.data[0].length < 40, size: 5 },
         })),
       ],
-      hooks: { draw: [(plot) => this.target(plot)] },
+      hooks: { draw: [(plot) => this.target(plot), (plot) => this.stops(plot)] },
     };
   }
 
@@ -96,9 +106,26 @@ class Chart {
     plot.ctx.lineTo(plot.bbox.left + plot.bbox.width, y);
     plot.ctx.stroke();
     plot.ctx.fillStyle = css("--warn");
+    plot.ctx.textAlign = "left";
+    plot.ctx.textBaseline = "bottom";
     plot.ctx.font = `${11 * devicePixelRatio}px sans-serif`;
-    plot.ctx.fillText(`target ${readable(this.spec.target)}`, plot.bbox.left + 6, y - 5);
+    plot.ctx.fillText(`target ${readable(this.spec.target)}`, plot.bbox.left + 6, y - 2);
     plot.ctx.restore();
+  }
+
+  // Where a stop rule fired; the status panel above says which one and why.
+  stops(plot) {
+    for (const step of stopSteps()) {
+      const x = plot.valToPos(step, "x", true);
+      plot.ctx.save();
+      plot.ctx.strokeStyle = css("--bad");
+      plot.ctx.setLineDash([3, 3]);
+      plot.ctx.beginPath();
+      plot.ctx.moveTo(x, plot.bbox.top);
+      plot.ctx.lineTo(x, plot.bbox.top + plot.bbox.height);
+      plot.ctx.stroke();
+      plot.ctx.restore();
+    }
   }
 
   draw({ fresh = false } = {}) {
