@@ -77,7 +77,7 @@ def collect(
     shared = policy.read_prompts(samples.prompts) if shares_encoder(policy) else None
     old, theirs, values = (torch.zeros(mask.shape, device=mask.device) for _ in range(3))
     kl, entropies = torch.zeros(mask.shape, device=mask.device), torch.zeros(mask.shape, device=mask.device)
-    for rows in torch.arange(len(mask), device=mask.device).split(config.batch_size):
+    for rows in torch.split(torch.arange(len(mask), device=mask.device), config.batch_size):
         part = select(samples, rows)
         width = part.completions.ids.shape[1]
         state = policy.read_prompts(part.prompts) if shared is None else shared

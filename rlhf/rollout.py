@@ -103,7 +103,7 @@ def sequence_kl(policy: Policy, samples: Samples, *, temperature: float, batch_s
     """
     parts = []
     with torch.no_grad():
-        for rows in torch.arange(len(samples.owner)).split(batch_size):
+        for rows in torch.split(torch.arange(len(samples.owner)), batch_size):
             part = select(samples, rows.to(policy.device))
             state = policy.read_prompts(part.prompts)
             ours = read_tokens(policy, state, part.owner, part.completions, temperature=temperature)

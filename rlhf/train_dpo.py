@@ -5,8 +5,8 @@ its adapter off; its log-probabilities are computed once. Held-out samples watch
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,31 +14,22 @@ from torch import Tensor, nn
 
 from rlhf.checkpoints import describe
 from rlhf.config import to_mapping
-from rlhf.exceptions import Cancelled, DataError
+from rlhf.exceptions import DataError
 from rlhf.held_out import HeldOut, Keeper, fitting_prompts
 from rlhf.losses import dpo_losses, inverse_softplus, tie_threshold
 from rlhf.models import Policy
-from rlhf.preferences import PreferenceBatch, default_tie_rule, fitting, preference_batch, shuffled_batches, tie_share
+from rlhf.preferences import PreferenceBatch, default_tie_rule, fitting, preference_batch, tie_share
+from rlhf.reporting import Quiet
 from rlhf.reward_model import RewardScorer, load_reward_model
-from rlhf.stop_rules import Stop, StopRules
+from rlhf.stop_rules import Measurement, StopRules
 from rlhf.tensors import gather_log_probabilities
+from rlhf.training import LoopConfig, Metrics, Task, train
 from rlhf.training_config import DPOConfig, TieRule
 from rlhf.types import Artifact, Prompt, Ranking, Reporter
 
 __all__ = ["DPOConfig", "train_dpo"]
 
 MISSING_EOS_REWARD = -1.0  # of held-out samples, as in PPO; they are measured, never trained on
-
-
-@dataclass(frozen=True)
-class _Losses:
-    """One batch of rankings: the loss with its gradient, and what the curves show."""
-
-    total: Tensor
-    accuracy: float
-    chosen: float
-    rejected: float
-    margin: float
 
 
 def train_dpo(
@@ -59,23 +50,20 @@ def train_dpo(
     The same seed on one CPU thread gives the same artifact hash; another number of threads may not.
     """
     # 1. Policy, data, reference log-probabilities.
-    torch.manual_seed(seed)
-    policy = Policy.load(
-        anchor,
-        max_prompt_tokens=config.max_prompt_tokens,
-        max_completion_tokens=max(config.max_completion_tokens, config.max_new_tokens),
-    )
+    limit = max(config.max_completion_tokens, config.max_new_tokens)
+    policy = Policy.load(anchor, max_prompt_tokens=config.max_prompt_tokens, max_completion_tokens=limit)
     kept, too_long = fitting(policy, [ranking for ranking in rankings if ranking.split != "test"], reporter)
-    train = [ranking for ranking in kept if ranking.split == "train"]
-    validation = [ranking for ranking in kept if ranking.split == "validation"]
-    if not train:
+    sides = {side: [ranking for ranking in kept if ranking.split == side] for side in ("train", "validation")}
+    examples = sides["train"]
+    if not examples:
         raise DataError(f"None of the {len(rankings)} rankings can be trained on: {too_long} are too long.")
     policy.add_lora(config.lora, seed=seed)
-    scorer = load_reward_model(reward, anchor, batch=config.batch_size) if isinstance(reward, Path) else reward
-    references = reference_log_probabilities(config, policy, train)
+    references = reference_log_probabilities(config, policy, examples)
+    ties = Ties(config, tie_share(examples), policy.device)
 
-    # 2. Held-out measurements, the best adapter so far, optimiser.
-    prompts = held_out or [Prompt(ranking.prompt_id, ranking.prompt) for ranking in _one_each(validation or train)]
+    # 2. Held-out measurements, stop rules, the best adapter so far.
+    scorer = load_reward_model(reward, anchor, batch=config.batch_size) if isinstance(reward, Path) else reward
+    prompts = list(held_out) or _prompts_of(sides["validation"] or examples)
     held = HeldOut(
         policy=policy,
         scorer=scorer,
@@ -85,68 +73,45 @@ def train_dpo(
         missing_eos=MISSING_EOS_REWARD,
         batch_size=config.batch_size,
         seed=seed,
-        reporter=reporter,
+        reporter=Quiet(reporter),
     )
-    start = held.measure(0) if scorer else replace(held.measure(0), reward=-math.inf)
-    rules, keeper = StopRules(config.limits, start), Keeper(policy, config.limits, start)
-    share = tie_share(train)
-    ties = _Ties(config, share, policy.device)
-    optimiser = torch.optim.AdamW(
-        [*policy.parameters_trainable(), *ties.parameters], lr=config.learning_rate, weight_decay=config.weight_decay
+    watch = _Watch(config, held, ties, sides["validation"])
+
+    # 3. The product's one loop: a ranking is one example, held-out samples are its validation.
+    def loss(rows: list[int]) -> tuple[Tensor, Mapping[str, float]]:
+        batch = preference_batch(policy, [examples[row] for row in rows])
+        mean, figures = batch_loss(config, policy, ties, batch, torch.cat([references[row] for row in rows]))
+        return mean * len(rows), {name: value * len(rows) for name, value in figures.items()}
+
+    steps_an_epoch = math.ceil(len(examples) / config.batch_rankings)
+    task = Task(
+        name="DPO",
+        parameters=[*policy.parameters_trainable(), *ties.parameters],
+        weights=[1.0] * len(examples),
+        lengths=[policy.prompt_length(ranking.prompt) for ranking in examples],
+        loss=loss,
+        validate=watch.validate,
+        stop=watch.stop,
     )
-    total = config.epochs * math.ceil(len(train) / config.batch_rankings)
-    every = max(1, total // (config.epochs * config.evaluations))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda done: 1 - done / total)
-    generator = torch.Generator().manual_seed(seed)
-    order = [
-        rows for _ in range(config.epochs) for rows in shuffled_batches(len(train), config.batch_rankings, generator)
-    ]
+    loop = LoopConfig(
+        epochs=config.epochs,
+        batch_size=config.batch_rankings,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        max_gradient_norm=config.max_gradient_norm,
+        evaluate_every=max(1, steps_an_epoch // config.evaluations),
+    )
+    outcome = train(loop, task, seed=seed, reporter=reporter)
 
-    # 3. Steps and measurements, until the end or a stop rule.
-    stops: list[Stop] = []
-    for step, rows in enumerate(order, start=1):
-        if reporter.cancelled():
-            raise Cancelled("The DPO training was cancelled.")
-        batch = preference_batch(policy, [train[row] for row in rows])
-        losses = batch_losses(config, policy, ties, batch, torch.cat([references[row] for row in rows]))
-        if not torch.isfinite(losses.total):
-            stops = [Stop("nan", "The loss is not a number.")]
-            break
-        optimiser.zero_grad(set_to_none=True)
-        losses.total.backward()
-        nn.utils.clip_grad_norm_(policy.parameters_trainable(), config.max_gradient_norm)
-        optimiser.step()
-        schedule.step()
-        values = {
-            "loss": float(losses.total.detach()),
-            "accuracy": losses.accuracy,
-            "chosen_logp": losses.chosen,
-            "rejected_logp": losses.rejected,
-            "margin": losses.margin,
-        }
-        if step % every == 0 or step == total:
-            now = held.measure(step)
-            if scorer is None:
-                now = replace(now, reward=_validation_reward(config, policy, ties, validation, step))
-            keeper.see(now)
-            stops = rules.check(now)
-            values |= {"kl": now.kl, "held_out_reward": now.reward, "length": now.length}
-        reporter.metrics(step, {name: value for name, value in values.items() if not math.isnan(value)})
-        reporter.progress(step, total, "DPO")
-        if stops:
-            break
-
-    # 4. Report why it ended, put the best checkpoint back, measure it on fresh samples and save it.
-    for stop in stops:
-        reporter.event("stop-rule", stop.message, rule=stop.rule, step=step)
-    best = keeper.restore()
-    reporter.event("log", f"Kept the checkpoint of step {best.step}: held-out KL {best.kl:.2f} nats.")
+    # 4. The best checkpoint back, measured on fresh samples and saved.
+    best = watch.keeper.restore()
+    reporter.event("log", f"Kept the checkpoint of step {best.step}: held-out KL {best.kl:.2f} nats a sequence.")
     facts = held.facts() | {
         "best_step": best.step,
-        "steps": step,
-        "stopped_by": [stop.rule for stop in stops],
-        "reward_before": start.reward if scorer else None,
-        "train_rankings": len(train),
+        "steps": outcome.steps,
+        "stopped_by": watch.stopped_by if watch.stopped_by or not outcome.stopped else ["nan"],
+        "reward_before": None if scorer is None else watch.start.reward,
+        "train_rankings": len(examples),
         "too_long": too_long,
         "tie_rule": ties.rule,
         "config": to_mapping(config),
@@ -155,7 +120,7 @@ def train_dpo(
     return describe(out, policy, facts)
 
 
-class _Ties:
+class Ties:
     """The rule for ties and, for Rao–Kupper, its learnt threshold θ = softplus(t)."""
 
     def __init__(self, config: DPOConfig, share: float, device: torch.device) -> None:
@@ -166,11 +131,60 @@ class _Ties:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
+        """What the optimiser learns of the rule."""
         return [self._raw] if self.rule == "rao-kupper" else []
 
     @property
     def theta(self) -> Tensor:
+        """The threshold, > 0."""
         return nn.functional.softplus(self._raw)
+
+
+class _Watch:
+    """The loop's validation: measures held-out samples, keeps the best adapter, and says when to stop."""
+
+    def __init__(self, config: DPOConfig, held: HeldOut, ties: Ties, validation: Sequence[Ranking]) -> None:
+        self._config, self._held, self._ties, self._validation = config, held, ties, validation
+        with torch.no_grad():
+            self._references = reference_log_probabilities(config, held.policy, validation)
+        self.start = self._measure(0)
+        self.keeper = Keeper(held.policy, config.limits, self.start)
+        self.stopped_by: list[str] = []
+        self._rules = StopRules(config.limits, self.start)
+        self._now = self.start
+
+    def validate(self) -> Metrics:
+        """Figures of the present weights."""
+        self._now = self._measure(self._now.step + 1)
+        values = {"kl": self._now.kl, "length": self._now.length}
+        return values | ({} if self._held.scorer is None else {"held_out_reward": self._now.reward})
+
+    def stop(self, step: int, _values: Metrics) -> str | None:
+        """The stop rules' messages, if any fires at ``step``."""
+        self._now = replace(self._now, step=step)
+        self.keeper.see(self._now)
+        fired = self._rules.check(self._now)
+        self.stopped_by += [stop.rule for stop in fired]
+        return " ".join(stop.message for stop in fired) or None
+
+    def _measure(self, step: int) -> Measurement:
+        """Without a reward model the checkpoint is chosen by the validation rankings' loss."""
+        now = self._held.measure(step)
+        return now if self._held.scorer is not None else replace(now, reward=self._validation_reward(step))
+
+    @torch.no_grad()
+    def _validation_reward(self, step: int) -> float:
+        """Minus the validation loss; without validation rankings the later checkpoint is the better one."""
+        rankings, size = self._validation, self._config.batch_rankings
+        if not rankings:
+            return float(step)
+        total = 0.0
+        for start in range(0, len(rankings), size):
+            batch = preference_batch(self._held.policy, rankings[start : start + size])
+            reference = torch.cat(self._references[start : start + size])
+            mean, _figures = batch_loss(self._config, self._held.policy, self._ties, batch, reference)
+            total += float(mean) * batch.pairs.rankings
+        return -total / len(rankings)
 
 
 @torch.no_grad()
@@ -181,7 +195,7 @@ def reference_log_probabilities(config: DPOConfig, policy: Policy, rankings: Seq
         for start in range(0, len(rankings), config.batch_rankings):
             chunk = rankings[start : start + config.batch_rankings]
             sums = sequence_log_probabilities(policy, preference_batch(policy, chunk))
-            found += sums.split([len(ranking.completions) for ranking in chunk])
+            found += torch.split(sums, [len(ranking.completions) for ranking in chunk])
     return found
 
 
@@ -192,8 +206,10 @@ def sequence_log_probabilities(policy: Policy, batch: PreferenceBatch) -> Tensor
     return (tokens * batch.completions.mask).sum(dim=1)
 
 
-def batch_losses(config: DPOConfig, policy: Policy, ties: _Ties, batch: PreferenceBatch, reference: Tensor) -> _Losses:
-    """DPO loss of one batch of rankings; ``reference`` [B] is log π_ref of its completions."""
+def batch_loss(
+    config: DPOConfig, policy: Policy, ties: Ties, batch: PreferenceBatch, reference: Tensor
+) -> tuple[Tensor, dict[str, float]]:
+    """Mean DPO loss over the batch's rankings, and the curves' figures; ``reference`` [B] is log π_ref."""
     log_probabilities = sequence_log_probabilities(policy, batch)
     ratios, pairs = log_probabilities - reference, batch.pairs
     losses = dpo_losses(
@@ -206,37 +222,28 @@ def batch_losses(config: DPOConfig, policy: Policy, ties: _Ties, batch: Preferen
         theta=ties.theta,
         smoothing=config.label_smoothing,
     )
-    total = pairs.mean(losses)
-    decided = ~pairs.tie
-    chosen, rejected = pairs.better[decided], pairs.worse[decided]
+    mean = pairs.mean(losses)
+    chosen, rejected = pairs.better[~pairs.tie], pairs.worse[~pairs.tie]
     if config.sft_coefficient and len(chosen):
-        best = chosen.unique()
-        total = total - config.sft_coefficient * log_probabilities[best].sum() / batch.completions.lengths[best].sum()
-    seen, shown = log_probabilities.detach(), ratios.detach()
-    margin = config.beta * (shown[chosen] - shown[rejected])
-    return _Losses(
-        total=total,
-        accuracy=float((margin > 0).float().mean()),
-        chosen=float(seen[chosen].mean()),
-        rejected=float(seen[rejected].mean()),
-        margin=float(margin.mean()),
-    )
+        best = torch.unique(chosen)
+        likelihood = log_probabilities[best].sum() / batch.completions.lengths[best].sum()
+        mean = mean - config.sft_coefficient * likelihood
+    return mean, _figures(log_probabilities.detach(), ratios.detach() * config.beta, chosen, rejected)
 
 
-@torch.no_grad()
-def _validation_reward(config: DPOConfig, policy: Policy, ties: _Ties, rankings: Sequence[Ranking], step: int) -> float:
-    """Minus the validation loss, to choose a checkpoint by where no reward model is; the step without validation."""
-    if not rankings:
-        return float(step)
-    references = reference_log_probabilities(config, policy, rankings)
-    loss = 0.0
-    for start in range(0, len(rankings), config.batch_rankings):
-        batch = preference_batch(policy, rankings[start : start + config.batch_rankings])
-        reference = torch.cat(references[start : start + config.batch_rankings])
-        loss += float(batch_losses(config, policy, ties, batch, reference).total) * batch.pairs.rankings
-    return -loss / len(rankings)
+def _figures(log_probabilities: Tensor, rewards: Tensor, chosen: Tensor, rejected: Tensor) -> dict[str, float]:
+    """Of the decided pairs; nothing where the batch holds only ties."""
+    if not len(chosen):
+        return {}
+    margin = rewards[chosen] - rewards[rejected]
+    return {
+        "accuracy": float((margin > 0).float().mean()),
+        "chosen_logp": float(log_probabilities[chosen].mean()),
+        "rejected_logp": float(log_probabilities[rejected].mean()),
+        "margin": float(margin.mean()),
+    }
 
 
-def _one_each(rankings: Sequence[Ranking]) -> list[Ranking]:
-    """The first ranking of each prompt."""
-    return list({ranking.prompt_id: ranking for ranking in reversed(rankings)}.values())
+def _prompts_of(rankings: Sequence[Ranking]) -> list[Prompt]:
+    """The prompts of ``rankings``, each once."""
+    return [Prompt(name, text) for name, text in {r.prompt_id: r.prompt for r in rankings}.items()]

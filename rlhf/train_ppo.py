@@ -17,6 +17,7 @@ from rlhf.held_out import HeldOut, Keeper, fitting_prompts
 from rlhf.losses import AdaptiveBeta
 from rlhf.models import Policy
 from rlhf.ppo import Experience, Losses, ValueHead, collect, minibatch_losses
+from rlhf.reporting import Quiet
 from rlhf.reward_model import RewardScorer, load_reward_model
 from rlhf.stop_rules import Stop, StopRules
 from rlhf.training_config import PPOConfig
@@ -45,7 +46,7 @@ class _Optimiser:
     def step(self, loss: Tensor) -> None:
         """One update; gradients are clipped to the norm limit."""
         self._adam.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self._parameters, self._limit)
         self._adam.step()
         self._schedule.step()
@@ -65,7 +66,7 @@ def optimise(
     seen: list[Losses] = []
     for _epoch in range(config.epochs):
         order = torch.randperm(len(experience.samples.owner), generator=generator)
-        for rows in order.split(config.minibatch):
+        for rows in torch.split(order, config.minibatch):
             if reporter.cancelled():
                 raise Cancelled("The PPO training was cancelled.")
             losses = minibatch_losses(config, policy, value_head, experience, rows.to(policy.device))
@@ -126,7 +127,7 @@ def train_ppo(
         missing_eos=config.missing_eos_reward,
         batch_size=config.batch_size,
         seed=seed,
-        reporter=reporter,
+        reporter=Quiet(reporter),
     )
     start = held.measure(0)
     rules, keeper = StopRules(config.limits, start), Keeper(policy, config.limits, start)
@@ -146,7 +147,7 @@ def train_ppo(
             next(batches),
             beta=controller.value,
             seed=1_000_003 * (seed + 1) + rollout,
-            reporter=reporter,
+            reporter=Quiet(reporter),
         )
         losses = optimise(config, policy, value_head, optimiser, experience, generator=generator, reporter=reporter)
         values = _rollout_metrics(experience) | losses | {"beta": controller.value}

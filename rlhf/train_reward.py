@@ -15,7 +15,8 @@ from rlhf.exceptions import DataError
 from rlhf.generate import generate
 from rlhf.models import Policy
 from rlhf.preferences import default_tie_rule, fitting, tie_share
-from rlhf.reward_fit import Progress, TieSettings, fit_member, steps_of
+from rlhf.reporting import Part, Quiet
+from rlhf.reward_fit import TieSettings, fit_member, steps_of
 from rlhf.reward_model import (
     MemberSettings,
     RewardEnsemble,
@@ -63,13 +64,16 @@ def train_reward(
 
     # 2. The members, one after another; each leaves its body in a folder of its own.
     members = folds(config, sides["train"], seed)
-    progress = Progress(sum(steps_of(config, len(own)) for _member, own in members), reporter)
+    total = sum(steps_of(config, len(own)) for _member, own in members)
     heads: dict[str, RewardHead] = {}
+    done = 0
     for index, (member, own) in enumerate(members):
         policy = policy if index == 0 else _load(config, anchor)
-        model = fit_member(config, policy, ties, own, sides["validation"], seed=7919 * seed + index, progress=progress)
+        part = Part(reporter, done, total, f"Training member {index + 1} of {len(members)} of the reward model")
+        model = fit_member(config, policy, ties, own, sides["validation"], seed=7919 * seed + index, reporter=part)
         (policy.save_adapter if config.adaptation == "lora" else policy.save)(out / member.name)
         heads[member.name] = model.head
+        done += steps_of(config, len(own))
 
     # 3. Heads and settings; then mean 0 and sd 1 on the anchor's samples, once and for ever.
     settings = RewardSettings(
@@ -148,7 +152,7 @@ def _reference_samples(
     sampling = SamplingConfig(max_new_tokens=config.max_new_tokens, temperature=config.temperature)
     count = max(1, config.normalisation_samples // len(used))
     drawn = generate(
-        _load(config, anchor), used, count, sampling, seed=seed, batch_size=config.batch_size, reporter=reporter
+        _load(config, anchor), used, count, sampling, seed=seed, batch_size=config.batch_size, reporter=Quiet(reporter)
     )
     texts = [[completion.text for completion in group if completion.finished] for group in drawn.completions]
     if sum(map(len, texts)) < 2:

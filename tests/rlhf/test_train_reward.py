@@ -1,0 +1,205 @@
+"""Training a reward model on a tiny random model, from rankings to artifact."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlhf.config import LoraSpec
+from rlhf.exceptions import Cancelled, DataError, ModelError
+from rlhf.reward_model import RewardSettings, load_reward_model
+from rlhf.train_reward import folds, standard, train_reward
+from rlhf.training_config import RewardConfig
+from rlhf.types import Artifact, Interval, Ranking
+from tests.rlhf.learning import Recorder, prompts, rankings
+from tests.rlhf.tiny import save_tiny
+
+CONFIG = RewardConfig(
+    lora=LoraSpec(rank=4, alpha=8, targets="all-linear"),
+    learning_rate=1e-2,
+    head_learning_rate=1e-2,
+    epochs=3,
+    max_new_tokens=23,
+    max_completion_tokens=24,
+    max_prompt_tokens=32,
+    normalisation_samples=128,
+    least_validation=5,
+)
+
+SHORT = replace(CONFIG, epochs=1, members=2)
+
+
+def run(tmp_path: Path, data: list[Ranking], config: RewardConfig = CONFIG, *, kind: str = "t5", name: str = "out",
+        seed: int = 0, reporter: Recorder | None = None) -> Artifact:  # fmt: skip
+    anchor = tmp_path / kind
+    if not anchor.exists():
+        save_tiny(anchor, kind, seed=4)
+    return train_reward(
+        config, anchor, data, tmp_path / name, seed=seed, reporter=reporter or Recorder(),
+        sample_prompts=prompts(40),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One short training that several tests look at."""
+
+    anchor: Path
+    folder: Path
+    artifact: Artifact
+    recorder: Recorder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    place, recorder = tmp_path_factory.mktemp("reward"), Recorder()
+    artifact = run(place, rankings(40), SHORT, reporter=recorder)
+    return Trained(place / "t5", place / "out", artifact, recorder)
+
+
+@pytest.mark.parametrize("kind", ["t5", "llama"])
+def test_it_learns_what_people_prefer(tmp_path: Path, kind: str) -> None:
+    artifact = run(tmp_path, rankings(120), kind=kind)
+    accuracy = artifact.facts["accuracy"]
+    assert isinstance(accuracy, Interval)
+    assert accuracy.low > 0.6
+    assert accuracy.n == 12
+
+
+def test_shuffled_labels_teach_nothing(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shuffled = []
+    for ranking in rankings(120, ties=False):
+        order = torch.randperm(4, generator=generator).tolist()
+        shuffled.append(replace(ranking, groups=tuple((index,) for index in order)))
+    accuracy = run(tmp_path, shuffled, SHORT).facts["accuracy"]
+    assert isinstance(accuracy, Interval)
+    assert accuracy.low < 0.5 < accuracy.high
+
+
+def test_full_training_saves_whole_members(tmp_path: Path) -> None:
+    config = replace(CONFIG, adaptation="full", epochs=1, members=1, judge_share=0.0, learning_rate=1e-3)
+    run(tmp_path, rankings(40), config)
+    assert (tmp_path / "out" / "scorer-0" / "config.json").is_file()
+    assert load_reward_model(tmp_path / "out", tmp_path / "t5").judge(["anna"], [["bob"]]) is None
+
+
+def test_the_reward_changes_when_only_the_completion_changes(trained: Trained) -> None:
+    reward = load_reward_model(trained.folder, trained.anchor)
+    prompt = " ".join(["anna"] * 30)  # as long as the limit allows: nothing of the completion may be lost
+    (scores,) = reward.score([prompt], [["bob orders pizza", "bob is late", "bob orders pizza ."]])
+    assert len(set(scores)) == 3
+
+
+def test_a_score_does_not_depend_on_its_neighbours(trained: Trained) -> None:
+    reward = load_reward_model(trained.folder, trained.anchor)
+    together = reward.score(["anna meets bob", "hi", "carla"], [["pizza", "bob is late again ."], [], ["key"]])
+    alone = [reward.score(["anna meets bob"], [["pizza"]])[0][0], reward.score(["carla"], [["key"]])[0][0]]
+    assert together[0][0] == pytest.approx(alone[0], abs=1e-4)
+    assert together[2][0] == pytest.approx(alone[1], abs=1e-4)
+
+
+def test_it_is_normalised_on_the_anchors_samples(trained: Trained) -> None:
+    settings = RewardSettings.read(trained.folder)
+    assert settings.gain > 0
+    assert all(member.gain > 0 and member.gain != 1 for member in settings.members)
+
+
+def test_standard_gives_mean_zero_and_sd_one() -> None:
+    values = torch.tensor([3.0, 5.0, 10.0])
+    bias, gain = standard(values)
+    scaled = (values + bias) * gain
+    assert scaled.mean().abs() < 1e-6
+    assert scaled.std(correction=0).item() == pytest.approx(1.0)
+
+
+def test_a_constant_reward_keeps_gain_one() -> None:
+    assert standard(torch.full((4,), 2.0)) == (-2.0, 1.0)
+
+
+def test_the_same_seed_gives_the_same_hash(tmp_path: Path, trained: Trained) -> None:
+    again, other = run(tmp_path, rankings(40), SHORT, name="a"), run(tmp_path, rankings(40), SHORT, name="b", seed=1)
+    assert trained.artifact.sha256 == again.sha256 != other.sha256
+
+
+def test_the_artifact_knows_its_data_and_no_path(trained: Trained) -> None:
+    text = (trained.folder / "reward.json").read_text()
+    assert json.loads(text)["data_sha256"] == trained.artifact.facts["data_sha256"]
+    assert str(trained.folder) not in text
+
+
+def test_ties_are_modelled_when_there_are_enough(tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=1, members=1, judge_share=0.0)
+    assert run(tmp_path, rankings(40), config, name="a").facts["tie_rule"] == "rao-kupper"
+    assert run(tmp_path, rankings(40, ties=False), config, name="b").facts["tie_rule"] == "soft"
+
+
+def test_the_judge_shares_no_prompt_with_the_scorers() -> None:
+    members = folds(RewardConfig(), rankings(60), seed=3)
+    prompts_of = {member.name: {ranking.prompt_id for ranking in own} for member, own in members}
+    assert len(prompts_of["judge"]) == 15
+    assert not prompts_of["judge"] & set.union(*(prompts_of[f"scorer-{i}"] for i in range(3)))
+
+
+def test_the_scorers_see_different_bootstraps() -> None:
+    members = folds(RewardConfig(), rankings(60), seed=3)
+    assert len({tuple(ranking.prompt_id for ranking in own) for _member, own in members}) == 4
+
+
+def test_texts_that_are_too_long_are_counted(tmp_path: Path) -> None:
+    data = rankings(40)
+    data[0] = replace(data[0], completions=("anna " * 30, *data[0].completions[1:]))
+    data[1] = replace(data[1], prompt="anna " * 40)
+    recorder = Recorder()
+    artifact = run(tmp_path, data, replace(CONFIG, epochs=1, members=1), reporter=recorder)
+    assert artifact.facts["too_long"] == 2
+    assert sum(kind == "warning" and "left out" in message for kind, message in recorder.events) == 2
+
+
+def test_the_test_side_is_not_trained_on(tmp_path: Path) -> None:
+    data = rankings(40)
+    changed = [
+        replace(ranking, groups=ranking.groups[::-1]) if ranking.split == "test" else ranking for ranking in data
+    ]
+    config = replace(CONFIG, epochs=1, members=1, judge_share=0.0)
+    run(tmp_path, data, config, name="a")
+    run(tmp_path, changed, config, name="b")
+    first, other = ((tmp_path / name / "heads.safetensors").read_bytes() for name in "ab")
+    assert first == other
+
+
+def test_too_few_validation_rankings_are_told(tmp_path: Path) -> None:
+    recorder = Recorder()
+    run(tmp_path, rankings(20), replace(CONFIG, epochs=1, members=1), reporter=recorder)
+    assert any("too few for an early stop" in message for _kind, message in recorder.events)
+
+
+def test_no_training_ranking_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="None of the 1 rankings"):
+        run(tmp_path, [replace(rankings(1)[0], split="test")])
+
+
+def test_cancelling_ends_within_a_step(tmp_path: Path) -> None:
+    recorder = Recorder(stop_after=2)
+    with pytest.raises(Cancelled):
+        run(tmp_path, rankings(60), reporter=recorder)
+    assert len(recorder.curves) == 2
+
+
+def test_one_bar_covers_all_members(trained: Trained) -> None:
+    steps = [step for step, _values in trained.recorder.curves]
+    assert steps == sorted(set(steps))
+    assert trained.recorder.bars[-1][0] == trained.recorder.bars[-1][1]
+
+
+def test_a_reward_model_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"reward\.json is missing"):
+        load_reward_model(tmp_path, tmp_path)
+
+
+def test_settings_of_others_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "reward.json").write_text("{}")
+    with pytest.raises(ModelError, match="not a reward model's settings"):
+        load_reward_model(tmp_path, tmp_path)
