@@ -250,8 +250,14 @@ class Policy:
         if not isinstance(self.model, PeftModel):
             yield self
             return
-        with self.model.disable_adapter():
-            yield self
+        # peft makes the adapter trainable when it comes back; a loaded one has to stay frozen.
+        wanted = [(parameter, parameter.requires_grad) for parameter in self.model.parameters()]
+        try:
+            with self.model.disable_adapter():
+                yield self
+        finally:
+            for parameter, flag in wanted:
+                parameter.requires_grad_(flag)
 
     def merge(self) -> None:
         """Fold the adapter into the weights."""

@@ -141,6 +141,16 @@ def test_a_saved_adapter_loads_on_its_base(tmp_path: Path, kind: str) -> None:
     assert again.parameters_trainable() == []
 
 
+def test_a_loaded_adapter_stays_frozen_after_the_anchor_was_used(tmp_path: Path) -> None:
+    policy = tiny_policy(tmp_path / "base")
+    policy.add_lora(LoraSpec(rank=2, alpha=2), seed=1)
+    policy.save_adapter(tmp_path / "adapter")
+    again = Policy.load(tmp_path / "base", adapter=tmp_path / "adapter", device="cpu")
+    with again.reference():
+        pass
+    assert again.parameters_trainable() == []
+
+
 def test_an_untied_head_stays_untied(tmp_path: Path) -> None:
     policy = tiny_policy(tmp_path / "a", "t5-untied")
     policy.save(tmp_path / "b")
