@@ -48,6 +48,8 @@ CONFIGS: Mapping[str, type[Any]] = {
 ROUND_KINDS = (RunKind.REWARD, RunKind.EVALUATE, RunKind.GENERATE)
 ROUND_PROMPTS = 300  # how many prompts a round writes the next completions for, unless its config says otherwise
 TOY = "toy"
+# What the tiny policy is trained with from nothing; the defaults are for models that can write already.
+TOY_SFT: Mapping[str, Any] = {"batch_size": 64, "learning_rate": 3e-3, "warmup": 0.1}
 
 
 def preset_of(base_model: str) -> str:
@@ -57,8 +59,9 @@ def preset_of(base_model: str) -> str:
 
 def config_parse(kind: str, mapping: Mapping[str, Any], *, preset: str = "flan") -> Any:
     """The dataclass of ``kind``. Raises ConfigInvalid on an unknown key or a value out of range."""
+    given = {**TOY_SFT, **mapping} if kind == RunKind.SFT and preset == "tiny" else mapping
     try:
-        return with_preset(CONFIGS[kind], {"preset": preset, **mapping})
+        return with_preset(CONFIGS[kind], {"preset": preset, **given})
     except ConfigError as error:
         raise ConfigInvalid(f"{kind}: {error}", fields={"config": [str(error)]}) from error
 

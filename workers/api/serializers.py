@@ -74,8 +74,8 @@ class StepSerializer(serializers.Serializer[Any]):
 
 
 class GateSerializer(serializers.Serializer[Any]):
-    passed = serializers.BooleanField()
-    reasons = serializers.ListField(child=serializers.CharField())
+    passed = serializers.BooleanField(default=False)
+    reasons = serializers.ListField(child=serializers.CharField(), default=list)
 
 
 class RoundSerializer(serializers.ModelSerializer[Round]):

@@ -4,13 +4,13 @@ from dataclasses import asdict
 from typing import Any
 
 from annotation.models import Split
+from rlhf.checkpoints import plain
 from rlhf.config import to_mapping
 from rlhf.evaluate import evaluate
 from rlhf.exceptions import DataError
 from workers.models import Evaluation, ModelKind
 from workers.pipelines.context import Context, Publish
 from workers.pipelines.models import folder
-from workers.pipelines.publish import plain
 
 
 def run(context: Context) -> Publish:

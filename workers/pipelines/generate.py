@@ -1,5 +1,6 @@
 """Completions for prompts, and the tasks to rank them: some prompts at a time, so that people need not wait."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def run(context: Context) -> Publish:
             raise Cancelled(f"cancelled after {start} of {len(prompts)} prompts; what was written stays")
         context.reporter.progress(start, len(prompts), "writing completions")
         chunk = prompts[start : start + CHUNK]
-        texts = _sample(context, policy, writer, chunk)
+        texts = _sample(context, policy, writer, chunk, round_number)
         for name, count in _write(context, chunk, texts, round_number).items():
             made[name] += count
         made["too_long"] += len(chunk) - len(texts)
@@ -57,11 +58,18 @@ def writer_round(writer: ModelVersion) -> int:
     return made_by.number if made_by and writer.kind == ModelKind.POLICY else 0
 
 
+def sampling_seed(seed: int, round_number: int, *, reference: bool) -> int:
+    """A seed for each round and each of its two writers: with the same one, a policy near its anchor would write the
+    anchor's texts again, and a prompt of an earlier round would get that round's."""
+    name = f"{seed}:{round_number}:{'anchor' if reference else 'policy'}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) >> 1
+
+
 Written = tuple[str, types.Completion]  # source, completion
 
 
 def _sample(
-    context: Context, policy: Policy, writer: ModelVersion, prompts: Sequence[Prompt]
+    context: Context, policy: Policy, writer: ModelVersion, prompts: Sequence[Prompt], round_number: int
 ) -> dict[int, list[Written]]:
     """K different texts for each prompt, by prompt id; prompts that are too long are left out.
 
@@ -80,7 +88,7 @@ def _sample(
             unique,
             count,
             config.sampling(),
-            seed=context.run.seed,
+            seed=sampling_seed(context.run.seed, round_number, reference=reference),
             batch_size=config.batch_size,
             distinct=True,
             reporter=Quiet(context.reporter),

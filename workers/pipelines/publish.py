@@ -1,8 +1,8 @@
 """An artifact that a training left in the draft folder becomes a model version."""
 
-from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from rlhf.checkpoints import plain
 from rlhf.types import Artifact
 from workers.models import ModelKind, ModelVersion
 from workers.pipelines.context import Context, Publish
@@ -27,16 +27,3 @@ def publish_model(context: Context, artifact: Artifact, *, kind: ModelKind, pare
         return {"model": model.slug, "sha256": model.sha256}
 
     return publish
-
-
-def plain(value: object) -> Any:
-    """A fact as JSON: intervals and other dataclasses become objects."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {key: plain(item) for key, item in asdict(value).items()}
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
-        return None
-    return value

@@ -4,13 +4,13 @@ import shutil
 from pathlib import Path
 
 from django.conf import settings
-from rlhf.toy import new_policy, train_tiny_policy
 
 from annotation.models import Prompt, Split
 from rlhf.checkpoints import describe
 from rlhf.data import read_examples
 from rlhf.exceptions import DataError
 from rlhf.models import Policy
+from rlhf.toy import train_tiny_policy, train_tiny_policy_on
 from rlhf.train_sft import train_sft
 from rlhf.types import Artifact, Example
 from workers import storage
@@ -52,22 +52,21 @@ def _trained(context: Context) -> Artifact:
         raise DataError(f"{len(examples)} examples: at least 2 are needed, one of them to validate on.")
     held = max(1, min(VALIDATION_LIMIT, round(len(examples) * VALIDATION_SHARE)))
     training, validation = examples[held:], examples[:held]
+    seed, reporter = context.run.seed, context.reporter
     if context.project.base_model == TOY:
-        texts = [text for example in training for text in (example.prompt, example.target)]
-        policy = new_policy(texts, seed=context.run.seed)
-    else:
-        policy = Policy.load(context.project.base_model)
-    return train_sft(
-        context.config, policy, training, validation, context.draft, seed=context.run.seed, reporter=context.reporter
-    )
+        return train_tiny_policy_on(
+            training, validation, context.draft, config=context.config, seed=seed, reporter=reporter
+        )
+    policy = Policy.load(context.project.base_model)
+    return train_sft(context.config, policy, training, validation, context.draft, seed=seed, reporter=reporter)
 
 
 def _examples(context: Context) -> list[Example]:
     """A file's examples, or the project's own training prompts with their first reference; template applied."""
     source = context.input("examples")
-    if source == EXAMPLES_REFERENCES:
-        prompts = Prompt.objects.filter(project=context.project, split=Split.TRAIN).order_by("identity")
-        examples = [Example(prompt.text, str(prompt.references[0])) for prompt in prompts if prompt.references]
-    else:
-        examples = list(read_examples(Path(storage.absolute(source))))
-    return [Example(context.templated(example.prompt), example.target) for example in examples]
+    if source != EXAMPLES_REFERENCES:
+        return read_examples(storage.absolute(source), template=context.project.prompt_template)
+    prompts = Prompt.objects.filter(project=context.project, split=Split.TRAIN).order_by("identity")
+    return [
+        Example(context.templated(prompt.text), str(prompt.references[0])) for prompt in prompts if prompt.references
+    ]

@@ -68,6 +68,7 @@ def run_put_back(*, run_id: int, attempt: int, reason: str, counts: bool) -> Run
             message=reason,
             fence=attempt,
             phase="waiting for a worker",
+            sent_at=timezone.now(),
             worker="",
             max_attempts=run.max_attempts if counts else run.max_attempts + 1,
         )

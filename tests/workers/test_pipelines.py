@@ -1,0 +1,172 @@
+"""The real pipelines on a tiny random model: from a base model to the next completions, in this process."""
+
+from pathlib import Path
+
+import pytest
+
+from annotation import services as labelling
+from annotation.models import Completion, Role, Split, Task
+from rlhf.checkpoints import artifact_hash
+from rlhf.toy import SFT
+from tests.factories import MembershipFactory, PromptFactory, UserFactory
+from tests.rlhf.tiny import WORDS
+from tests.workers.tiny import SHORT, TINY, prompt_text, round_config, save_base_model
+from workers import dispatch, storage
+from workers.exceptions import RunFailed
+from workers.models import Evaluation, ModelKind, ModelState, ModelVersion, RoundState
+from workers.selectors import evaluation_table
+from workers.services import project_anchor, round_start, run_create, run_drain
+
+
+@pytest.fixture(autouse=True)
+def in_this_process():
+    with dispatch.held():
+        yield
+
+
+@pytest.fixture(scope="session")
+def base_model(tmp_path_factory) -> Path:
+    return save_base_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def lab(project, base_model):
+    """A project on the tiny model with 16 prompts on all sides."""
+    project.base_model = str(base_model)
+    project.prompt_template = "summarize : {prompt}"
+    project.save()
+    splits = [Split.TRAIN] * 10 + [Split.VALIDATION] * 3 + [Split.TEST] * 3
+    for index, split in enumerate(splits):
+        PromptFactory(
+            project=project,
+            split=split,
+            identity=f"p{index:02d}",
+            text=prompt_text(index),
+            references=["anna meets bob"],
+        )
+    return project
+
+
+@pytest.fixture
+def with_anchor(lab):
+    run_create(project=lab, kind="sft")
+    run_drain(project=lab)
+    return lab
+
+
+@pytest.fixture
+def with_rankings(with_anchor):
+    """Every prompt has four completions and one ranking."""
+    run_create(project=with_anchor, kind="generate", config=SHORT)
+    run_drain(project=with_anchor)
+    person = UserFactory()
+    MembershipFactory(project=with_anchor, user=person, role=Role.ANNOTATOR)
+    while (assignment := labelling.task_next(project=with_anchor, annotator=person)) is not None:
+        order = sorted(assignment.display_order, key=lambda one: len(Completion.objects.get(pk=one).text))
+        labelling.ranking_submit(assignment=assignment, groups=[[one] for one in order])
+    return with_anchor
+
+
+def test_a_base_model_as_it_is_becomes_the_anchor(with_anchor, base_model):
+    anchor = project_anchor(with_anchor)
+    assert (anchor.slug, anchor.kind, anchor.method, anchor.parent) == ("dialogues-sft", ModelKind.SFT, "sft", None)
+    assert anchor.sha256 == artifact_hash(storage.absolute(anchor.path))
+    assert anchor.total_parameters > 0
+
+
+def test_the_anchor_is_trained_on_the_projects_references(lab):
+    run_create(project=lab, kind="sft", inputs={"examples": "references"}, config={"epochs": 1, "batch_size": 4})
+    run = run_drain(project=lab)[0]
+    assert project_anchor(lab).run == run
+    assert run.metrics.filter(name="loss").exists()
+
+
+def test_a_second_sft_run_does_not_move_the_anchor(with_anchor):
+    first = project_anchor(with_anchor)
+    run_create(project=with_anchor, kind="sft")
+    run_drain(project=with_anchor)
+    assert project_anchor(with_anchor) == first
+    assert ModelVersion.objects.get(slug="dialogues-sft-2").state == ModelState.CANDIDATE
+
+
+def test_a_base_model_that_cannot_be_loaded_fails_with_a_clear_error(lab, tmp_path):
+    lab.base_model = str(tmp_path)
+    lab.save()
+    run_create(project=lab, kind="sft")
+    with pytest.raises(RunFailed, match=str(tmp_path)):
+        run_drain(project=lab)
+
+
+def test_completions_and_tasks_for_every_prompt_without_one(with_anchor):
+    run_create(project=with_anchor, kind="generate", config=SHORT, seed=1)
+    (run,) = run_drain(project=with_anchor)
+    assert run.output == {"prompts": 16, "completions": 64, "tasks": Task.objects.count(), "too_long": 0}
+    prompt = with_anchor.prompts.first()
+    texts = list(prompt.completions.values_list("text", flat=True))
+    assert len(texts) == len(set(texts)) == 4
+    assert set(prompt.completions.values_list("source", flat=True)) == {"dialogues-sft"}
+
+
+def test_generating_again_writes_nothing_twice(with_anchor):
+    for _ in range(2):
+        run_create(project=with_anchor, kind="generate", config=SHORT)
+        run_drain(project=with_anchor)
+    assert Completion.objects.count() == 64
+
+
+def test_a_prompt_over_the_limit_is_counted_and_reported(with_anchor, monkeypatch):
+    long = PromptFactory(project=with_anchor, identity="long", text=" ".join(WORDS * 12))
+    run_create(project=with_anchor, kind="generate", config=SHORT)
+    (run,) = run_drain(project=with_anchor)
+    assert run.output["too_long"] == 1
+    assert run.events.filter(kind="warning", message__contains="longer than the model reads").exists()
+    assert not long.completions.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["ppo", "dpo"])
+def test_a_round_end_to_end(with_rankings, algorithm):
+    round_ = round_start(project=with_rankings, algorithm=algorithm, config=round_config(algorithm), force=True)
+    runs = run_drain(project=with_rankings)
+    round_.refresh_from_db()
+    assert round_.state == RoundState.SUCCEEDED
+    assert [run.kind for run in runs] == ["reward", algorithm, "evaluate", "evaluate", "generate"]
+
+    policy = ModelVersion.objects.get(kind=ModelKind.POLICY)
+    assert policy.slug == f"dialogues-r1-{algorithm}"
+    assert policy.parent == project_anchor(with_rankings)
+    assert policy.sha256 == artifact_hash(storage.absolute(policy.path))
+    assert (storage.absolute(policy.path) / "adapter_model.safetensors").exists()
+
+    evaluation = Evaluation.objects.get(model=policy)
+    assert {"rouge1", "rougeLsum", "reward", "reward_before", "kl", "length"} <= set(evaluation.metrics)
+    assert set(evaluation.metrics["rouge1"]) == {"value", "low", "high", "n"}
+    assert evaluation.samples
+    assert len(evaluation_table(with_rankings)["rows"]) == 2
+
+    tasks = Task.objects.filter(round_number=1)
+    assert tasks.count() == 5
+    for task in tasks:
+        sources = sorted(task.completions.values_list("source", flat=True))
+        assert sources == [f"dialogues-r1-{algorithm}"] * 3 + ["dialogues-sft"]
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_hashes(with_rankings):
+    for _ in range(2):
+        run_create(project=with_rankings, kind="reward", config=TINY["reward"], seed=3)
+    run_drain(project=with_rankings)
+    first, second = ModelVersion.objects.filter(kind=ModelKind.REWARD)
+    assert first.sha256 == second.sha256
+    assert first.slug != second.slug
+
+
+def test_the_tiny_policy_is_trained_from_nothing_on_a_file(lab, settings):
+    rows = [f'{{"dialogue": "{prompt_text(index)}", "summary": "anna meets bob"}}' for index in range(40)]
+    (settings.DATA_DIR / "examples.jsonl").write_text("\n".join(rows))
+    lab.base_model = "toy"
+    lab.save()
+    run = run_create(project=lab, kind="sft", inputs={"examples": "examples.jsonl"})
+    assert (run.config["learning_rate"], run.config["batch_size"]) == (SFT.learning_rate, SFT.batch_size)
+    run_drain(project=lab)
+    assert project_anchor(lab).total_parameters > 100_000
