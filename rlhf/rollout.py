@@ -18,12 +18,16 @@ from rlhf.types import Completion, Prompt, Reporter, Silent
 
 @dataclass(frozen=True)
 class TokenReading:
-    """What one forward over completions gives, each [B, T]; ``hidden`` [B, T, D] predicts the tokens."""
+    """One forward over completions: ``log_probabilities`` [B, T]; ``hidden`` [B, T, D] predicts the tokens."""
 
     log_probabilities: Tensor
-    entropy: Tensor
     hidden: Tensor
     logits: Tensor  # [B, T, V], divided by the temperature
+
+    @property
+    def entropy(self) -> Tensor:
+        """Of each step [B, T] in nats; computed when asked for, because it is a pass over all the logits."""
+        return entropy(self.logits)
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,9 @@ def read_tokens(
 ) -> TokenReading:
     """Training forward over ``completions`` [B, T]; logits are divided by the sampling temperature."""
     decoded = policy.read_completions(state, owner, completions)
-    logits = decoded.logits.float() / temperature
+    logits = decoded.logits.float() if temperature == 1 else decoded.logits.float() / temperature
     return TokenReading(
         log_probabilities=gather_log_probabilities(logits, completions.ids),
-        entropy=entropy(logits),
         hidden=decoded.hidden[:, :-1],
         logits=logits,
     )

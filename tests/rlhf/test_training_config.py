@@ -1,0 +1,65 @@
+"""The settings of reward model, PPO and DPO."""
+
+import subprocess
+import sys
+
+import pytest
+
+from rlhf.config import from_mapping, to_mapping
+from rlhf.exceptions import ConfigError
+from rlhf.training_config import PRESETS, DPOConfig, PPOConfig, RewardConfig, with_preset
+
+CONFIGS = (RewardConfig, PPOConfig, DPOConfig)
+
+
+def test_the_settings_need_no_torch() -> None:
+    code = "import sys, rlhf.training_config; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("cls", CONFIGS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_a_valid_config(cls: type[object], preset: str) -> None:
+    config = with_preset(cls, {"preset": preset})
+    assert from_mapping(cls, to_mapping(config)) == config
+
+
+def test_what_is_given_beats_the_preset() -> None:
+    config = with_preset(PPOConfig, {"preset": "tiny", "learning_rate": 3e-3})
+    assert config.learning_rate == 3e-3
+    assert config.lora.targets == "all-linear"
+
+
+def test_an_unknown_preset_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="flan, tiny"):
+        with_preset(PPOConfig, {"preset": "huge"})
+
+
+def test_an_unknown_key_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'kl_target'"):
+        with_preset(PPOConfig, {"kl_targt": 3})
+
+
+@pytest.mark.parametrize(
+    ("cls", "values"),
+    [
+        (PPOConfig, {"clip": 0.0}),
+        (PPOConfig, {"kl_target": -1.0}),
+        (PPOConfig, {"beta": 0.0}),
+        (PPOConfig, {"gamma": 1.5}),
+        (PPOConfig, {"lora": {"dropout": 0.1}}),
+        (PPOConfig, {"rollouts": 0}),
+        (RewardConfig, {"label_smoothing": 0.5}),
+        (RewardConfig, {"judge_share": 0.9}),
+        (RewardConfig, {"max_new_tokens": 200}),
+        (DPOConfig, {"beta": 0.0}),
+        (DPOConfig, {"form": "ipo", "ties": "rao-kupper"}),
+    ],
+)
+def test_values_out_of_range_are_errors(cls: type[object], values: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        from_mapping(cls, values)
+
+
+def test_a_fixed_beta_of_zero_is_allowed() -> None:
+    assert from_mapping(PPOConfig, {"beta": 0.0, "kl_target": None}).beta == 0
