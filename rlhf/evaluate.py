@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from peft import PeftModel
 
-from rlhf.config import SamplingConfig
+from rlhf.config import SamplingConfig, require
 from rlhf.evaluation_config import EvaluateConfig
 from rlhf.evaluation_figures import Figures, Texts
 from rlhf.exceptions import Cancelled, DataError
 from rlhf.generate import generate
 from rlhf.models import Policy
 from rlhf.predictions import score_predictions
-from rlhf.reward_model import RewardScorer, load_reward_model
+from rlhf.reward_model import RewardEnsemble, RewardScorer, load_reward_model
 from rlhf.toxicity import Toxicity, choose_backend
 from rlhf.types import Completion, Interval, Prompt, Reporter, Silent
 
@@ -61,18 +61,19 @@ def evaluate(
     """Measure the policy ``anchor`` + ``adapter`` (None: the anchor itself) on ``prompts``.
 
     Raises DataError when no prompt can be used, ModelError when a model or the toxicity backend
-    cannot be had, Cancelled when the reporter asks for it.
+    cannot be had, ConfigError when the reward model reads less than is written, Cancelled when the
+    reporter asks for it.
     """
     told = reporter or Silent()
     backend = None if config.toxicity == "none" else choose_backend(config.toxicity, told)
     try:
+        scorer = None if reward is None else load_reward_model(reward, anchor)
         policy = Policy.load(
             anchor,
             adapter=adapter,
-            max_prompt_tokens=config.max_prompt_tokens,
+            max_prompt_tokens=_prompt_limit(config, scorer),
             max_completion_tokens=config.max_completion_tokens,
         )
-        scorer = None if reward is None else load_reward_model(reward, anchor)
         return evaluate_policy(config, policy, scorer, backend, prompts, seed=seed, reporter=told)
     finally:
         if backend is not None:
@@ -114,6 +115,18 @@ def evaluate_policy(
         decoding=_decoding(config, backend),
         config=config,
     )
+
+
+def _prompt_limit(config: EvaluateConfig, scorer: RewardEnsemble | None) -> int:
+    """The shorter of the two limits, so that all figures are of the same prompts."""
+    if scorer is None:
+        return config.max_prompt_tokens
+    readable = scorer.settings.max_completion_tokens
+    require(
+        config.max_new_tokens < readable,
+        f"max_new_tokens is {config.max_new_tokens}, but the reward model reads completions below {readable} tokens",
+    )
+    return min(config.max_prompt_tokens, scorer.settings.max_prompt_tokens)
 
 
 def _fitting(policy: Policy, prompts: Sequence[Prompt], reporter: Reporter) -> list[Prompt]:

@@ -105,6 +105,28 @@ def spearman(a: ArrayLike, b: ArrayLike) -> Interval | None:
     return Interval(rho, math.tanh(z - Z95 * error), math.tanh(z + Z95 * error), len(first))
 
 
+def auc(scores: ArrayLike, positive: ArrayLike, seed: int = 0, n: int = RESAMPLES) -> Interval:
+    """The chance that a positive scores above a negative, ties one half; the two sides resampled apart.
+
+    Mann-Whitney U / (n₊ n₋), with ``positive`` [units] of 0 and 1; the interval's n is that of all units.
+    """
+    values, sides = _checked(scores, "auc"), _checked(positive, "auc")
+    if len(values) != len(sides):
+        raise DataError(f"auc: {len(values)} scores and {len(sides)} labels")
+    yes, no = values[sides > 0.5], np.sort(values[sides <= 0.5])
+    if not len(yes) or not len(no):
+        raise DataError(f"auc: {len(yes)} positives and {len(no)} negatives; both are needed")
+    # wins[i, j] summed over one side at a time would be n₊·n₋ numbers a resample; counts of ranks are n₊ + n₋.
+    rng = np.random.default_rng(seed)
+    draws = [_auc(rng.choice(yes, len(yes)), np.sort(rng.choice(no, len(no)))) for _ in range(n)]
+    return _interval(_auc(yes, no), np.array(draws), len(values))
+
+
+def _auc(yes: NDArray[np.float64], ordered_no: NDArray[np.float64]) -> float:
+    below = np.searchsorted(ordered_no, yes, side="left") + np.searchsorted(ordered_no, yes, side="right")
+    return float(below.mean() / (2 * len(ordered_no)))
+
+
 def standard_error(values: ArrayLike) -> float:
     """s / √n with the unbiased variance; DataError below two values, where it is not defined."""
     units = _checked(values, "standard_error", least=2)

@@ -16,7 +16,10 @@ from rlhf.models import Policy
 from rlhf.rouge import rouge
 from rlhf.tensors import pad_rows
 from rlhf.text_metrics import words
-from rlhf.types import Prompt
+from rlhf.train_reward import train_reward
+from rlhf.training_config import RewardConfig
+from rlhf.types import Prompt, Silent
+from tests.rlhf.learning import prompts, rankings
 from tests.rlhf.reporters import Told
 from tests.rlhf.tiny import save_tiny, tiny_policy
 
@@ -265,6 +268,28 @@ def test_evaluate_loads_anchor_and_adapter_from_folders(tmp_path: Path) -> None:
     plain = evaluate(CONFIG, tmp_path / "anchor", None, None, PROMPTS, seed=5)
     assert found.metrics["kl"].value > 0.01
     assert plain.metrics["kl"].value == 0
+
+
+def trained_reward(anchor: Path, out: Path) -> Path:
+    config = RewardConfig(
+        lora=LoraSpec(rank=4, alpha=8), epochs=1, members=1, normalisation_samples=16, max_new_tokens=12,
+        max_prompt_tokens=32, max_completion_tokens=24,
+    )  # fmt: skip
+    train_reward(config, anchor, rankings(20), out, seed=0, reporter=Silent(), sample_prompts=prompts(8))
+    return out
+
+
+def test_evaluate_with_a_trained_reward_model_scores_both_policies(tmp_path: Path) -> None:
+    anchor = save_tiny(tmp_path / "anchor", "t5-untied", scale=3)
+    moved(Policy.load(anchor, device="cpu", max_completion_tokens=24)).save_adapter(tmp_path / "adapter")
+    reward = trained_reward(anchor, tmp_path / "reward")
+    found = evaluate(CONFIG, anchor, tmp_path / "adapter", reward, [*PROMPTS, Prompt("40", "anna " * 40)], seed=5)
+    assert found.counts["too_long"] == 1, "40 tokens are below the policy's limit but above the reward model's 32"
+    assert found.metrics["reward_gain"].n == 4
+    assert {row["reward_before"] == row["reward_after"] for row in found.reward_table} != {True}
+    long = from_mapping(EvaluateConfig, to_mapping(CONFIG) | {"max_new_tokens": 24})
+    with pytest.raises(ConfigError, match="reads completions below 24 tokens"):
+        evaluate(long, anchor, None, reward, PROMPTS, seed=5)
 
 
 def test_evaluate_with_a_folder_that_is_no_model_says_so(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from scipy import stats
 
 from rlhf.exceptions import DataError
 from rlhf.statistics import (
+    auc,
     bootstrap_mean,
     bootstrap_ratio,
     bootstrap_sd,
@@ -184,3 +185,18 @@ def test_spread_equals_numpy_and_covers_the_truth() -> None:
     assert interval.value == pytest.approx(values.std())
     assert interval.low < 1 < interval.high
     assert bootstrap_sd([2.0, 2.0]).high == 0
+
+
+def test_auc_equals_a_count_over_all_pairs() -> None:
+    rng = np.random.default_rng(0)
+    scores, labels = rng.integers(0, 6, size=60) / 5, rng.integers(0, 2, size=60)
+    yes, no = scores[labels == 1], scores[labels == 0]
+    expected = np.mean([(a > b) + 0.5 * (a == b) for a in yes for b in no])
+    interval = auc(scores, labels)
+    assert interval.value == pytest.approx(expected)
+    assert interval.low < interval.value < interval.high
+
+
+def test_auc_needs_both_sides() -> None:
+    with pytest.raises(DataError, match="2 positives and 0 negatives"):
+        auc([0.1, 0.2], [1, 1])
