@@ -3,6 +3,8 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
+from typing import Any
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -14,6 +16,18 @@ def text_problem(text: str) -> str | None:
     if found := _SURROGATE.search(text):
         return f"The text holds half of a surrogate pair (U+{ord(found.group()):04X}): it is no Unicode text."
     return None
+
+
+def json_problem(value: Any) -> str | None:
+    """The first text_problem anywhere in a JSON value, keys included."""
+    if isinstance(value, str):
+        return text_problem(value)
+    inside: Iterable[Any] = ()
+    if isinstance(value, dict):
+        inside = [*value, *value.values()]
+    elif isinstance(value, list):
+        inside = value
+    return next((problem for one in inside if (problem := json_problem(one))), None)
 
 
 def nfc(text: str) -> str:

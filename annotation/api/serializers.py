@@ -104,7 +104,7 @@ class TaskSerializer(serializers.Serializer[Assignment]):
 
 def blind(assignment: Assignment) -> list[dict[str, Any]]:
     """The completions in their stored display order, with nothing that tells where they came from."""
-    texts = dict(assignment.task.completions.values_list("id", "text"))
+    texts = {completion.pk: completion.text for completion in assignment.task.completions.all()}
     return [{"id": completion, "text": texts[completion]} for completion in assignment.display_order]
 
 

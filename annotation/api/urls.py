@@ -1,10 +1,20 @@
 """Addresses below ``/api/v1/``."""
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, register_converter
+from django.urls.converters import IntConverter
 
 from annotation.api import views_data as data
 from annotation.api import views_projects as projects
 from annotation.api import views_tasks as tasks
+
+
+class KeyConverter(IntConverter):
+    """A row's key: no more digits than the databases' integers hold."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_converter(KeyConverter, "key")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("projects/", projects.ProjectsView.as_view(), name="api-projects"),
@@ -27,9 +37,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("projects/<slug:slug>/tasks/next/", tasks.NextTaskView.as_view(), name="api-task-next"),
     path("projects/<slug:slug>/rankings/mine/", tasks.MyRankingsView.as_view(), name="api-rankings-mine"),
     path("projects/<slug:slug>/progress/", tasks.ProgressView.as_view(), name="api-progress"),
-    path("tasks/<int:task>/ranking/", tasks.RankTaskView.as_view(), name="api-task-ranking"),
-    path("tasks/<int:task>/draft/", tasks.DraftView.as_view(), name="api-task-draft"),
-    path("tasks/<int:task>/skip/", tasks.SkipView.as_view(), name="api-task-skip"),
-    path("tasks/<int:task>/release/", tasks.ReleaseView.as_view(), name="api-task-release"),
-    path("rankings/<int:ranking>/", tasks.RankingView.as_view(), name="api-ranking"),
+    path("tasks/<key:task>/ranking/", tasks.RankTaskView.as_view(), name="api-task-ranking"),
+    path("tasks/<key:task>/draft/", tasks.DraftView.as_view(), name="api-task-draft"),
+    path("tasks/<key:task>/skip/", tasks.SkipView.as_view(), name="api-task-skip"),
+    path("tasks/<key:task>/release/", tasks.ReleaseView.as_view(), name="api-task-release"),
+    path("rankings/<key:ranking>/", tasks.RankingView.as_view(), name="api-ranking"),
 ]

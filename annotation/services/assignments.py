@@ -10,7 +10,7 @@ from annotation.distribution import clock_start, lease_end, place_return
 from annotation.exceptions import AlreadySubmitted, InvalidInput, LeaseLost, NotFound
 from annotation.models import Assignment, AssignmentState, SkipReason
 from annotation.states import assignment_move
-from annotation.texts import text_problem
+from annotation.texts import json_problem, text_problem
 from annotation.users import User
 
 MAX_DRAFT = 64 * 1024
@@ -28,11 +28,8 @@ def assignment_get(*, task_id: int, annotator: User) -> Assignment:
 
 def draft_save(*, assignment: Assignment, draft: dict[str, Any] | None) -> Assignment:
     """Keep what is on the annotator's screen. Also an expired lease keeps its draft; a submitted one has none."""
-    encoded = json.dumps(draft, ensure_ascii=False)
-    if problem := text_problem(encoded):
+    if problem := json_problem(draft) or _size_problem(draft):
         raise InvalidInput(problem, fields={"draft": [problem]})
-    if len(encoded) > MAX_DRAFT:
-        raise InvalidInput(f"The draft has {len(encoded)} characters; {MAX_DRAFT} is the most.")
     now = timezone.now()
     if assignment.state == AssignmentState.LEASED:
         clock_start(assignment=assignment, project=assignment.task.project, now=now)
@@ -41,6 +38,11 @@ def draft_save(*, assignment: Assignment, draft: dict[str, Any] | None) -> Assig
         raise AlreadySubmitted("This task is done: there is nothing left to draft.")
     assignment.draft, assignment.draft_saved_at = draft, now
     return assignment
+
+
+def _size_problem(draft: dict[str, Any] | None) -> str | None:
+    size = len(json.dumps(draft, ensure_ascii=False))
+    return f"The draft has {size} characters; {MAX_DRAFT} is the most." if size > MAX_DRAFT else None
 
 
 def assignment_skip(*, assignment: Assignment, reason: str, note: str = "") -> None:

@@ -1,0 +1,120 @@
+"""Every endpoint and method for every role. What is not declared here fails."""
+
+import pytest
+from django.urls import get_resolver, reverse
+from rest_framework.views import APIView
+
+from annotation.api.urls import urlpatterns
+from annotation.models import Assignment
+from annotation.services import snapshot_freeze, task_next
+from tests.factories import TaskFactory, ranked
+
+PEOPLE = ("anonymous", "charlie", "alice", "bob", "rose", "lena")
+EVERY_MEMBER = (401, 404, "ok", "ok", "ok", "ok")
+REVIEWERS = (401, 404, 403, "ok", 403, "ok")
+BUILDERS = (401, 404, 403, 403, "ok", "ok")
+LEADS = (401, 404, 403, 403, 403, "ok")
+THE_HOLDER = (401, 404, "ok", 404, 404, 404)  # Alice holds the task
+OWNER_AND_REVIEWERS = (401, 404, "ok", "ok", 403, "ok")  # Alice made the ranking
+
+MATRIX = {
+    ("api-projects", "get"): (401, "ok", "ok", "ok", "ok", "ok"),
+    ("api-projects", "post"): (401, 403, 403, 403, 403, "ok"),
+    ("api-project", "get"): EVERY_MEMBER,
+    ("api-project", "patch"): LEADS,
+    ("api-members", "get"): LEADS,
+    ("api-member", "put"): LEADS,
+    ("api-member", "delete"): LEADS,
+    ("api-stats", "get"): EVERY_MEMBER,
+    ("api-quality", "get"): REVIEWERS,
+    ("api-prompts-import", "post"): BUILDERS,
+    ("api-completions-import", "post"): BUILDERS,
+    ("api-pairs", "get"): BUILDERS,
+    ("api-snapshots", "get"): BUILDERS,
+    ("api-snapshots", "post"): BUILDERS,
+    ("api-snapshot-file", "get"): BUILDERS,
+    ("api-task-next", "post"): EVERY_MEMBER,
+    ("api-rankings-mine", "get"): EVERY_MEMBER,
+    ("api-progress", "get"): EVERY_MEMBER,
+    ("api-task-ranking", "post"): THE_HOLDER,
+    ("api-task-draft", "put"): THE_HOLDER,
+    ("api-task-skip", "post"): THE_HOLDER,
+    ("api-task-release", "post"): THE_HOLDER,
+    ("api-ranking", "get"): OWNER_AND_REVIEWERS,
+    ("api-ranking", "put"): OWNER_AND_REVIEWERS,
+}
+
+
+@pytest.fixture
+def world(project, alice):
+    """A ranking of Alice's, a snapshot, and a task in her hands."""
+    ranking = ranked(project, alice)
+    snapshot = snapshot_freeze(project=project, actor=None)
+    TaskFactory.create_batch(8, project=project)
+    return {"ranking": ranking, "snapshot": snapshot, "held": task_next(project=project, annotator=alice)}
+
+
+def arguments(name, world):
+    held: Assignment = world["held"]
+    if name == "api-projects":
+        return {}
+    if name.startswith("api-task-") and name != "api-task-next":
+        return {"task": held.task_id}
+    if name == "api-ranking":
+        return {"ranking": world["ranking"].pk}
+    slug = {"slug": "dialogues"}
+    if name == "api-member":
+        return {**slug, "username": "rose"}
+    if name == "api-snapshot-file":
+        return {**slug, "sha256": world["snapshot"].sha256, "name": "manifest.json"}
+    return slug
+
+
+def body(name, method, world):
+    held: Assignment = world["held"]
+    return {
+        ("api-projects", "post"): {"slug": "new", "name": "New"},
+        ("api-project", "patch"): {"name": "Renamed"},
+        ("api-member", "put"): {"role": "reviewer"},
+        ("api-prompts-import", "post"): [{"prompt": "Hi."}],
+        ("api-completions-import", "post"): [],
+        ("api-task-ranking", "post"): {"groups": [held.display_order]},
+        ("api-task-draft", "put"): {"draft": {"order": []}},
+        ("api-task-skip", "post"): {"reason": "other"},
+        ("api-ranking", "put"): {"groups": world["ranking"].groups},
+    }.get((name, method))
+
+
+@pytest.mark.parametrize("place", range(len(PEOPLE)), ids=PEOPLE)
+@pytest.mark.parametrize(("name", "method"), MATRIX)
+def test_who_may(request, world, api_for, name, method, place):
+    person = PEOPLE[place]
+    client = api_for(None if person == "anonymous" else request.getfixturevalue(person))
+    url = reverse(name, kwargs=arguments(name, world))
+    response = getattr(client, method)(url, body(name, method, world), format="json")
+    response.close()
+    expected = MATRIX[name, method][place]
+    assert response.status_code in (range(200, 300) if expected == "ok" else [expected]), response.content
+    if expected != "ok":
+        assert set(response.json()) == {"code", "detail", "fields"}
+
+
+def test_every_endpoint_and_method_is_declared():
+    found = {
+        (pattern.name, method)
+        for pattern in urlpatterns
+        for method in ("get", "post", "put", "patch", "delete")
+        if method in vars(pattern.callback.view_class)
+    }
+    assert found == set(MATRIX)
+
+
+def test_no_view_weakens_authentication():
+    for pattern in urlpatterns:
+        view = pattern.callback.view_class
+        assert view.authentication_classes == APIView.authentication_classes
+        assert view.permission_classes == APIView.permission_classes
+
+
+def test_the_endpoints_are_below_version_1():
+    assert get_resolver().resolve("/api/v1/projects/").url_name == "api-projects"
