@@ -32,6 +32,7 @@ export class Cards {
       { type: "button", class: "card-pick", on: { click: () => this.act("toggle", id) } },
       el("span", { class: "card-letter" }, letter),
       el("kbd", { "aria-hidden": "true" }, String(index + 1)),
+      (card.says = el("span", { class: "sr-only" })),
     );
     card.text = el("p", { class: "card-text", id: `text-${id}` });
     card.note = el("p", { class: "card-note", hidden: true });
@@ -90,7 +91,7 @@ export class Cards {
       card.item.classList.toggle("wanted", mode !== null);
       card.place.textContent = place ?? "";
       card.pick.setAttribute("aria-pressed", String(placed));
-      card.pick.setAttribute("aria-label", placed ? `${card.letter}, ${place}. Take it out` : `${card.letter}: place it next`);
+      card.says.textContent = placed ? `, ${place}. Take it out` : ": place it next";
       card.pick.setAttribute("aria-describedby", `text-${id}`);
       const reason = state.flags[id];
       card.flag.setAttribute("aria-pressed", String(Boolean(reason)));

@@ -59,6 +59,7 @@ export function fillKeySheet(dialog) {
     if (event.target === dialog || event.target.closest("[data-cancel]")) dialog.close();
   });
   dialog.addEventListener("keydown", (event) => {
+    if (!dialog.open) return; // closed a moment ago, and the focus has not moved yet
     event.stopPropagation();
     if (event.key === "?") dialog.close();
   });

@@ -45,7 +45,7 @@ export function actionOf(event, count) {
     return event.repeat ? null : ["reopen"];
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return null;
-  if (event.key === "Enter" && event.target.closest("button, a, summary, input")) return null;
+  if (event.key === "Enter" && event.target.closest("button, a, summary")) return null;
   const digit = Number(event.key);
   const action = digit >= 1 && digit <= count ? ["digit", digit] : NAMED[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!action || (event.repeat && ONCE.has(action[0]))) return null;

@@ -76,11 +76,11 @@ export class Lane {
         type: "button",
         class: "chip-button",
         title: implied ? "The last one is implied" : "Drag, or Alt with arrows; Delete takes it out",
-        "aria-label": implied ? `${name}, implied last` : `${name}. Alt and arrow keys move it, Delete takes it out`,
         data: { focus: `chip-${id}` },
         on: { keydown },
       },
-      name,
+      el("span", { class: "glyph" }, name),
+      el("span", { class: "sr-only" }, implied ? ", implied last" : ". Alt and arrow keys move it, Delete takes it out"),
     );
     return el("li", { class: implied ? "chip implied" : "chip", data: { id } }, button);
   }
@@ -93,16 +93,18 @@ export class Lane {
         type: "button",
         class: mark === BETTER ? "sign" : "sign sign-said",
         title: `${words}: press to change`,
-        "aria-label": `${words}. Change`,
         data: { focus: `sign-${boundary}` },
         on: { click: () => this.act("cycle", boundary) },
       },
-      SIGNS[mark],
+      el("span", { class: "glyph", "aria-hidden": "true" }, SIGNS[mark]),
+      el("span", { class: "sr-only" }, `${words}. Change`),
     );
     return el("li", { class: "sign-item" }, button);
   }
 
   waiting(pending) {
-    return el("li", { class: pending === null ? "sign-item faint" : "sign-item sign-pending", "aria-hidden": "true" }, SIGNS[pending ?? BETTER]);
+    const look = pending === null ? "faint" : "sign-pending";
+    const glyph = el("span", { class: "glyph" }, SIGNS[pending ?? BETTER]);
+    return el("li", { class: `sign-item ${look}`, "aria-hidden": "true" }, glyph);
   }
 }

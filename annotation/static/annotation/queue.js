@@ -9,7 +9,6 @@ export class Queue extends EventTarget {
   constructor(api, store) {
     super();
     Object.assign(this, { api, store, sending: null, wait: FIRST_WAIT_MS, timer: null, problem: null });
-    window.addEventListener("online", () => this.retry());
   }
 
   get items() {
@@ -38,6 +37,7 @@ export class Queue extends EventTarget {
     return true;
   }
 
+  /** Send now, without waiting for the next try. */
   retry() {
     this.wait = FIRST_WAIT_MS;
     return this.flush();

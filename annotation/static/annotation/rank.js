@@ -46,6 +46,8 @@ class Page {
 
   listen() {
     document.addEventListener("keydown", (event) => this.pressed(event));
+    // A button that was clicked keeps no focus: the next Enter is a submission, not the same click again.
+    this.root.addEventListener("click", (event) => event.detail > 0 && event.target.closest("button")?.blur(), true);
     this.root.addEventListener("click", (event) => {
       const button = event.target.closest("[data-act]");
       if (button) this.act(button.dataset.act);
@@ -54,11 +56,15 @@ class Page {
     this.find("#rank-rationale").addEventListener("input", (event) => this.change({ ...this.state, rationale: event.target.value }));
     this.queue.addEventListener("sent", ({ detail }) => this.sent(detail));
     this.queue.addEventListener("refused", ({ detail }) => this.refused(detail));
-    this.queue.addEventListener("changed", () => this.connection());
+    this.queue.addEventListener("changed", () => {
+      this.connection();
+      if (!this.task && this.queue.length === 0) this.refill();
+    });
+    window.addEventListener("online", () => this.begin());
   }
 
   async begin() {
-    await this.queue.flush();
+    await this.queue.retry();
     await this.refill();
   }
 
@@ -119,7 +125,7 @@ class Page {
     this.change(ranking.toggleNone(this.state));
   }
 
-  on_rate(criterion, id, value) {
+  on_rate(id, criterion, value) {
     this.change(ranking.rate(this.state, criterion, id, value));
   }
 
@@ -287,7 +293,8 @@ class Page {
   }
 
   async advance() {
-    const next = this.supply.take();
+    const next = this.supply.take(this.task.task);
+    this.root.dataset.ahead = "";
     if (next) this.show(next);
     else this.rest("Loading the next task", "One moment.");
     await this.queue.flush();
@@ -305,7 +312,7 @@ class Page {
     if (task === null) return this.task && ranking.touched(this.state) ? undefined : this.finished();
     if (task.task === this.task?.task) this.clock.set(task.lease_expires);
     else if (!this.task || !ranking.touched(this.state)) this.show(task);
-    this.supply.prefetch(task.task);
+    this.root.dataset.ahead = (await this.supply.prefetch(task.task)) ? "ready" : "";
   }
 
   unanswered(problem) {

@@ -6,11 +6,12 @@ export class Supply {
     Object.assign(this, { api, project, ahead: null, running: null });
   }
 
-  /** The task that was fetched ahead, if any; its clock starts with the next `refresh`. */
-  take() {
+  /** The task that was fetched ahead, unless it is `current`; its clock starts with the next `refresh`. */
+  take(current) {
     const task = this.ahead;
     this.ahead = null;
-    return task;
+    // A slow answer may name the task that came to the screen by another way meanwhile.
+    return task?.task === current ? null : task;
   }
 
   /** {task} as the server hands it out now (null: nothing is left), or {problem: "offline" | "logged-out" | text}. */
@@ -30,14 +31,15 @@ export class Supply {
     }
   }
 
-  /** Fetch the one after `current`. Without it the next task only comes a moment later: failures are silent. */
+  /** Fetch the one after `current`; whether there is one. Without it the next task only comes a moment later. */
   async prefetch(current) {
-    if (this.ahead) return;
+    if (this.ahead && this.ahead.task !== current) return true;
     try {
       const task = await this.api.next(this.project, { ahead: true });
-      if (task && task.task !== current) this.ahead = task;
+      this.ahead = task?.task === current ? null : task;
     } catch {
-      this.ahead = null;
+      this.ahead = null; // asked again with the next task
     }
+    return this.ahead !== null;
   }
 }
