@@ -148,6 +148,16 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "defaultModelsExpandDepth": 0},
+    # Names for choices that several objects have under the same field's name.
+    "ENUM_NAME_OVERRIDES": {
+        "RunKind": "workers.models.RunKind",
+        "RunState": "workers.models.RunState",
+        "RoundState": "workers.models.RoundState",
+        "ModelKind": "workers.models.ModelKind",
+        "ModelState": "workers.models.ModelState",
+    },
 }
 
 CONTENT_SECURITY_POLICY = {

@@ -58,7 +58,7 @@ class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
 
     class Meta:
         model = Project
-        fields = [name for name in EDITABLE if name != "criteria"]
+        fields = list(EDITABLE)
         help_texts = HELP
         labels = LABELS
         widgets = {

@@ -22,8 +22,8 @@ function readable(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size >= 1000) return Math.round(value).toLocaleString("en");
-  if (size > 0 && size < 0.001) return value.toExponential(1);
-  return value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 3);
+  const text = size > 0 && size < 0.001 ? size.toExponential(1) : size.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 3);
+  return value < 0 ? `\u2212${text}` : text;
 }
 
 function tickTexts(ticks) {

@@ -1,0 +1,125 @@
+"""Who may open what. Every named address of the product stands in one of these tables, or the first test fails."""
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from annotation.models import Membership
+
+ALL = {"alice", "bob", "rose", "lena"}
+TEAM = {"bob", "rose", "lena"}
+BUILDERS = {"rose", "lena"}
+LEAD = {"lena"}
+
+# name: (method, who may)
+PAGES: Mapping[str, tuple[str, set[str]]] = {
+    "project": ("get", ALL),
+    "rank": ("get", ALL),
+    "labels": ("get", ALL),
+    "models": ("get", ALL),
+    "evaluations": ("get", ALL),
+    "rounds": ("get", TEAM),
+    "round": ("get", TEAM),
+    "round_live": ("get", TEAM),
+    "runs": ("get", TEAM),
+    "run": ("get", TEAM),
+    "run_status": ("get", TEAM),
+    "run_log": ("get", TEAM),
+    "run_cancel": ("post", BUILDERS),
+    "run_retry": ("post", BUILDERS),
+    "prompts_import": ("get", BUILDERS),
+    "snapshots": ("get", BUILDERS),
+    "model_promote": ("post", LEAD),
+    "members": ("get", LEAD),
+    "member_change": ("post", LEAD),
+    "member_remove": ("post", LEAD),
+    "project_update": ("get", LEAD),
+    "invite": ("get", LEAD),
+}
+LOGGED_IN = {"home", "landing", "project_create", "markdown_preview", "tokens", "token_revoke", "password_change"}
+OPEN = {
+    *("login", "logout", "password_reset", "password_reset_done", "password_reset_confirm", "invitation"),
+    *("healthz", "readyz"),
+}
+API_PAGES = {"schema", "docs"}
+
+
+def named(patterns: list[URLPattern | URLResolver]) -> Iterator[tuple[str, URLPattern]]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            if pattern.namespace != "admin":
+                yield from named(pattern.url_patterns)
+        elif pattern.name:
+            yield pattern.name, pattern
+
+
+NAMES = dict(named(get_resolver().url_patterns))
+API = {name for name in NAMES if name.startswith(("api-", "api_"))}
+
+
+def test_every_named_address_is_declared():
+    assert NAMES.keys() - API == PAGES.keys() | LOGGED_IN | OPEN | API_PAGES
+
+
+def arguments(name: str, world) -> dict[str, object]:
+    known = {
+        "slug": world.project.slug,
+        "run_id": world.run.pk,
+        "number": world.round.number,
+        "username": "alice",
+        "model_slug": "dialogues-r1-ppo",
+    }
+    return {key: known[key] for key in NAMES[name].pattern.converters}
+
+
+@pytest.mark.parametrize("person", ["alice", "bob", "rose", "lena"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_role_opens_what_it_may_and_nothing_else(name, person, world, client_for, request):
+    method, may = PAGES[name]
+    client = client_for(request.getfixturevalue(person))
+    status = getattr(client, method)(reverse(name, kwargs=arguments(name, world))).status_code
+    assert status == (403 if person not in may else 200 if method == "get" else 302)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_an_outsider_sees_no_project(name, world, client_for, charlie):
+    client = client_for(charlie)
+    response = getattr(client, PAGES[name][0])(reverse(name, kwargs=arguments(name, world)))
+    assert response.status_code == 404
+
+
+@pytest.mark.parametrize("name", [*PAGES, *sorted(LOGGED_IN - {"token_revoke"})])
+def test_a_stranger_is_asked_to_log_in(name, world, client):
+    method = PAGES[name][0] if name in PAGES else "post" if name == "markdown_preview" else "get"
+    address = reverse(name, kwargs=arguments(name, world))
+    response = getattr(client, method)(address)
+    assert (response.status_code, response.headers["Location"]) == (302, f"{reverse('login')}?next={address}")
+
+
+@pytest.mark.parametrize("name", sorted(API))
+def test_a_stranger_without_a_token_is_refused_by_the_api(name, client, db):
+    examples = {"slug": "dialogues", "username": "alice", "sha256": "ab", "name": "README.md", "model": "x"}
+    values = {key: examples.get(key, 1) for key in NAMES[name].pattern.converters}
+    response = client.get(reverse(name, kwargs=values))
+    assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
+
+
+def test_somebody_who_left_sees_no_project(world, client_for, lena):
+    Membership.objects.filter(user=lena).delete()
+    assert client_for(lena).get(reverse("project", args=["dialogues"])).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["run", "run_log", "run_status", "run_cancel", "run_retry", "round", "model_promote"])
+def test_a_thing_of_another_project_is_not_there(name, world, lead, lena):
+    from tests.factories import MembershipFactory, ProjectFactory
+
+    MembershipFactory(project=ProjectFactory(slug="other"), user=lena, role="lead")
+    address = reverse(name, kwargs=arguments(name, world) | {"slug": "other"})
+    method = PAGES[name][0]
+    assert getattr(lead, method)(address).status_code == 404
+
+
+def test_a_reviewer_does_not_start_rounds(world, client_for, bob):
+    response = client_for(bob).post(reverse("rounds", args=["dialogues"]), {"algorithm": "ppo", "seed": "0"})
+    assert response.status_code == 403
