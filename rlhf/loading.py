@@ -36,9 +36,13 @@ def load_config(source: str) -> Any:
     if folder.is_dir() and not (folder / "config.json").is_file():
         what = "an adapter, not a whole model" if (folder / "adapter_config.json").is_file() else "not a model"
         raise ModelError(f"The folder {source} holds no config.json: it is {what}. Give a folder in the hub's format.")
+    if not folder.is_dir() and (folder.is_absolute() or source.startswith((".", "~"))):
+        raise ModelError(f"There is no folder {source}. Give a folder in the hub's format, or a hub name.")
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
+        if folder.is_dir():
+            raise ModelError(f"{folder / 'config.json'} cannot be used: {_first_line(error)}") from error
         raise ModelError(_not_found(source, error)) from error
     for name, value in list(vars(config).items()):
         if "drop" in name and isinstance(value, int | float) and not isinstance(value, bool):
@@ -63,14 +67,19 @@ def load_model(source: str, config: Any, kind: Kind, device: torch.device) -> An
     """The weights, from safetensors alone, in eval mode on ``device``."""
     loader: Any = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
     try:
-        model: Any = loader.from_pretrained(
-            source, config=config, use_safetensors=True, trust_remote_code=False, dtype=best_dtype(device)
-        )
+        model, info = loader.from_pretrained(
+            source, config=config, use_safetensors=True, trust_remote_code=False, dtype=best_dtype(device),
+            output_loading_info=True,
+        )  # fmt: skip
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"The weights of {source} cannot be loaded: {_first_line(error)} Only safetensors are read: a checkpoint "
             "of pickles (pytorch_model.bin) has to be converted first, for example with the hub's converter."
         ) from error
+    if info["missing_keys"]:
+        # transformers would go on with random numbers in their place.
+        some = ", ".join(sorted(info["missing_keys"])[:3])
+        raise ModelError(f"{source} lacks weights of a {config.model_type} {kind} model: {some}, …")
     model.to(device)
     model.eval()
     for module in model.modules():

@@ -82,9 +82,15 @@ class Policy:
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
 
     def prompt_ids(self, text: str) -> list[int]:
-        """A prompt's tokens as the model was trained to read them; a causal prompt does not end in EOS."""
-        ids = [int(token) for token in self.tokenizer(text)["input_ids"]]
-        return ids[:-1] if self.kind == "causal" and ids and ids[-1] == self.eos_id else ids
+        """One prompt's tokens."""
+        return self.prompt_rows([text])[0]
+
+    def prompt_rows(self, texts: Sequence[str]) -> list[list[int]]:
+        """Each prompt's tokens as the model was trained to read them; a causal prompt does not end in EOS."""
+        rows: list[list[int]] = self.tokenizer(list(texts))["input_ids"] if texts else []
+        if self.kind == "seq2seq":
+            return rows
+        return [row[:-1] if row and row[-1] == self.eos_id else row for row in rows]
 
     def prompt_length(self, text: str) -> int:
         """Tokens of a prompt, special ones included."""
@@ -95,7 +101,7 @@ class Policy:
 
         Raises PromptTooLong: nothing is cut.
         """
-        rows = [self.prompt_ids(text) for text in texts]
+        rows = self.prompt_rows(texts)
         self._check_lengths("Prompt", texts, rows, self.max_prompt_tokens)
         empty = [index for index, row in enumerate(rows) if not row]
         if empty:
@@ -103,14 +109,19 @@ class Policy:
         return pad_rows(rows, self.pad_id, left=self.kind == "causal").to(self.device)
 
     def completion_ids(self, text: str) -> list[int]:
-        """A completion's tokens with exactly one EOS, at the end."""
-        ids = self.tokenizer(text, add_special_tokens=self.kind == "seq2seq")["input_ids"]
+        """One completion's tokens with its EOS."""
+        return self.completion_rows([text])[0]
+
+    def completion_rows(self, texts: Sequence[str]) -> list[list[int]]:
+        """Each completion's tokens with exactly one EOS, at the end."""
+        rows = self.tokenizer(list(texts), add_special_tokens=self.kind == "seq2seq")["input_ids"] if texts else []
         # An EOS or padding token spelled out inside the text would end the completion early.
-        return [int(token) for token in ids if token not in (self.eos_id, self.pad_id)] + [self.eos_id]
+        ends = {self.eos_id, self.pad_id}
+        return [[token for token in row if token not in ends] + [self.eos_id] for row in rows]
 
     def encode_completions(self, texts: Sequence[str]) -> TokenBatch:
         """[B, T] ids and mask on the model's device, each row ending in one EOS, padded on the right."""
-        rows = [self.completion_ids(text) for text in texts]
+        rows = self.completion_rows(texts)
         self._check_lengths("Completion", texts, rows, self.max_completion_tokens)
         return pad_rows(rows, self.pad_id).to(self.device)
 

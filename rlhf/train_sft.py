@@ -90,7 +90,9 @@ def _loop_config(config: SFTConfig) -> LoopConfig:
 
 def _encode(policy: Policy, examples: Sequence[Example], what: str, reporter: Reporter) -> tuple[list[_Pair], int]:
     """Token ids of the examples that fit, and how many do not."""
-    pairs = [_Pair(policy.prompt_ids(e.prompt), policy.completion_ids(e.target)) for e in examples]
+    prompts = policy.prompt_rows([example.prompt for example in examples])
+    targets = policy.completion_rows([example.target for example in examples])
+    pairs = [_Pair(prompt, target) for prompt, target in zip(prompts, targets, strict=True)]
     fits = [
         pair
         for pair in pairs

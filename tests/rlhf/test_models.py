@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
 
 from rlhf.config import LoraSpec
@@ -235,6 +236,34 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     save_tiny(tmp_path)
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
     with pytest.raises(ModelError, match="safetensors"):
+        Policy.load(tmp_path)
+
+
+def test_missing_weights_are_not_made_up(tmp_path: Path) -> None:
+    save_tiny(tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["decoder.final_layer_norm.weight"]
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks weights .* decoder\.final_layer_norm\.weight"):
+        Policy.load(tmp_path)
+
+
+def test_a_missing_folder_is_not_looked_for_on_the_hub(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="There is no folder"):
+        Policy.load(tmp_path / "nowhere")
+
+
+def test_a_broken_config_is_named(tmp_path: Path) -> None:
+    save_tiny(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "t5", ')
+    with pytest.raises(ModelError, match=r"config\.json cannot be used"):
+        Policy.load(tmp_path)
+
+
+def test_a_model_that_writes_no_text_is_refused(tmp_path: Path) -> None:
+    save_tiny(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "vit", "architectures": ["ViTModel"]}')
+    with pytest.raises(ModelError, match="does not write text"):
         Policy.load(tmp_path)
 
 
