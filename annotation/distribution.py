@@ -114,6 +114,8 @@ def lease_end(*, assignment: Assignment, condition: dict[str, datetime] | None =
 def lease_revive(*, assignment: Assignment, project: Project) -> bool:
     """Take an expired lease up again; False when the task has no place left."""
     with transaction.atomic():
+        # Assignment first, then task, as everywhere: the other order could lock two requests against each other.
+        Assignment.objects.select_for_update().filter(pk=assignment.pk).first()
         if not place_take(assignment.task_id):
             return False
         now = timezone.now()

@@ -5,6 +5,7 @@ from typing import TypedDict
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import PBKDF2PasswordHasher, get_hasher
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from knox.models import AuthToken
 
@@ -41,12 +42,15 @@ def annotators_add(
         raise InvalidInput(f"{count} annotators: from 1 to {MAX_AT_ONCE} can be added at once.")
     people = get_user_model()
     made: list[NewAnnotator] = []
+    try:
+        people._meta.get_field("username").clean(f"{prefix}{count}", None)
+    except ValidationError as error:
+        raise InvalidInput(f"'{prefix}': {error.messages[0]}", fields={"prefix": list(error.messages)}) from error
     with transaction.atomic():
         # One at a time, so that two calls do not draw the same names.
         Project.objects.select_for_update().get(pk=project.pk)
         for username in _free_names(prefix, count):
             user = people(username=username)
-            people.username_validator(username)
             password = "" if simulated else secrets.token_urlsafe(12)
             user.password = _hash(password) if password else "!"
             user.save()

@@ -85,7 +85,8 @@ def _check(assignment: Assignment, answer: Answer) -> None:
 
 def _finish(assignment: Assignment) -> None:
     """Move the assignment to submitted, from wherever it may still be submitted."""
-    assignment.refresh_from_db(fields=["state"])
+    # Locked, so that a sweep cannot expire it between this look and the move. SQLite's transaction is the lock.
+    assignment.state = Assignment.objects.select_for_update().values_list("state", flat=True).get(pk=assignment.pk)
     if assignment.state in (AssignmentState.SUBMITTED, AssignmentState.SKIPPED):
         raise AlreadySubmitted(f"This task was {assignment.state} already.")
     if assignment.state == AssignmentState.EXPIRED and not lease_revive(
