@@ -86,7 +86,7 @@ def spent(value: object) -> str:
         seconds = value / 1000
     else:
         return DASH
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

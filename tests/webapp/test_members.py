@@ -1,0 +1,79 @@
+"""Who is in the project."""
+
+from django.urls import reverse
+
+from annotation.models import Membership, Role
+
+
+def role(project, user) -> str | None:
+    return Membership.objects.filter(project=project, user=user).values_list("role", flat=True).first()
+
+
+def test_every_member_is_listed_with_their_role(lead, project):
+    html = lead.get(reverse("members", args=["dialogues"])).content.decode()
+    assert all(name in html for name in ("alice", "bob", "rose", "lena"))
+
+
+def test_somebody_with_an_account_is_added_by_name(lead, project, charlie):
+    lead.post(reverse("members", args=["dialogues"]), {"username": "charlie", "role": "reviewer"})
+    assert role(project, charlie) == Role.REVIEWER
+
+
+def test_somebody_with_an_account_is_added_by_address(lead, project, charlie):
+    lead.post(reverse("members", args=["dialogues"]), {"username": "Charlie@example.org", "role": "annotator"})
+    assert role(project, charlie) == Role.ANNOTATOR
+
+
+def test_an_unknown_name_is_refused_with_what_to_do(lead, project):
+    response = lead.post(reverse("members", args=["dialogues"]), {"username": "nobody", "role": "annotator"})
+    assert response.status_code == 422
+    assert "invite" in response.content.decode()
+
+
+def test_an_empty_address_matches_nobody(lead, project, charlie):
+    charlie.email = ""
+    charlie.save()
+    assert lead.post(reverse("members", args=["dialogues"]), {"username": " ", "role": "lead"}).status_code == 422
+    assert role(project, charlie) is None
+
+
+def test_a_member_is_not_added_twice(lead, project, alice):
+    response = lead.post(reverse("members", args=["dialogues"]), {"username": "alice", "role": "lead"})
+    assert response.status_code == 422
+    assert role(project, alice) == Role.ANNOTATOR
+
+
+def test_a_role_is_changed(lead, project, alice):
+    lead.post(reverse("member_change", args=["dialogues", "alice"]), {"role": "engineer"})
+    assert role(project, alice) == Role.ENGINEER
+
+
+def test_an_unknown_role_changes_nothing(lead, project, alice):
+    lead.post(reverse("member_change", args=["dialogues", "alice"]), {"role": "owner"})
+    assert role(project, alice) == Role.ANNOTATOR
+
+
+def test_the_last_lead_stays_lead(lead, project, lena):
+    response = lead.post(reverse("member_change", args=["dialogues", "lena"]), {"role": "annotator"}, follow=True)
+    assert role(project, lena) == Role.LEAD
+    assert "last lead" in response.content.decode()
+
+
+def test_a_member_is_removed(lead, project, alice):
+    lead.post(reverse("member_remove", args=["dialogues", "alice"]))
+    assert role(project, alice) is None
+
+
+def test_the_last_lead_is_not_removed(lead, project, lena):
+    lead.post(reverse("member_remove", args=["dialogues", "lena"]))
+    assert role(project, lena) == Role.LEAD
+
+
+def test_a_lead_who_leaves_lands_on_their_projects(lead, project, lena, rose):
+    Membership.objects.filter(user=rose).update(role=Role.LEAD)
+    response = lead.post(reverse("member_remove", args=["dialogues", "lena"]))
+    assert response.headers["Location"] == "/"
+
+
+def test_somebody_who_is_no_member_cannot_be_removed(lead, project, charlie):
+    assert lead.post(reverse("member_remove", args=["dialogues", "charlie"])).status_code == 404
