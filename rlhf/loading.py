@@ -102,6 +102,19 @@ def load_tokenizer(source: str) -> Any:
     return tokenizer
 
 
+def prompt_limit(config: Any, kind: Kind, wanted: int, completion: int) -> int:
+    """The wanted limit, or what a causal model's position table leaves beside the completion."""
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None:
+        return wanted
+    left = int(positions) - completion if kind == "causal" else int(positions)
+    if left < 1 or completion > int(positions):
+        raise ModelError(
+            f"The model reads {positions} tokens; {completion} for the completion leave none for a prompt."
+        )
+    return min(wanted, left)
+
+
 def accepts(model: Any, argument: str) -> bool:
     """True when the model's own forward names ``argument`` (position_ids is not known to all)."""
     return argument in inspect.signature(model.forward).parameters

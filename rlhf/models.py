@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model
-from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+from peft import PeftModel
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
-from rlhf import loading
+from rlhf import adapters, loading
 from rlhf.config import LoraSpec
 from rlhf.exceptions import ModelError, PromptTooLong
 from rlhf.loading import Kind
@@ -34,7 +33,7 @@ class Policy:
         self.tokenizer = tokenizer
         self.kind = kind
         self.max_completion_tokens = max_completion_tokens
-        self.max_prompt_tokens = _prompt_limit(model.config, kind, max_prompt_tokens, max_completion_tokens)
+        self.max_prompt_tokens = loading.prompt_limit(model.config, kind, max_prompt_tokens, max_completion_tokens)
         self.eos_id = int(tokenizer.eos_token_id)
         self.pad_id = int(tokenizer.pad_token_id)
         self.hidden_size = int(model.config.hidden_size)
@@ -234,26 +233,11 @@ class Policy:
         """Freeze the base and put a fresh adapter on it (B = 0, so the policy is unchanged)."""
         if isinstance(self.model, PeftModel):
             raise ModelError("The policy has an adapter already: merge it first.")
-        settings = LoraConfig(
-            r=spec.rank,
-            lora_alpha=spec.alpha,
-            lora_dropout=spec.dropout,
-            target_modules=_targets(self.model, spec),
-            fan_in_fan_out=self.model.config.model_type == "gpt2",  # its Conv1D keeps weights transposed
-            task_type=TaskType.SEQ_2_SEQ_LM if self.kind == "seq2seq" else TaskType.CAUSAL_LM,
-        )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.model = get_peft_model(self.model, settings).eval()
+        self.model = adapters.fresh(self.model, self.kind, spec, seed=seed)
 
     def load_adapter(self, folder: Path) -> None:
         """Put the saved adapter in ``folder`` on the model, frozen."""
-        if not (folder / "adapter_config.json").is_file() or not (folder / "adapter_model.safetensors").is_file():
-            raise ModelError(f"{folder} is no adapter: it needs adapter_config.json and adapter_model.safetensors.")
-        try:
-            self.model = PeftModel.from_pretrained(self.model, str(folder), is_trainable=False).eval()
-        except (RuntimeError, ValueError) as error:
-            raise ModelError(f"The adapter in {folder} does not fit this model: {error}") from error
+        self.model = adapters.load(self.model, folder)
 
     @contextmanager
     def reference(self) -> Iterator[Self]:
@@ -292,29 +276,3 @@ class Policy:
         if not isinstance(self.model, PeftModel):
             raise ModelError("The policy has no adapter to save.")
         self.model.save_pretrained(str(folder))
-
-
-def _prompt_limit(config: Any, kind: Kind, wanted: int, completion: int) -> int:
-    """The wanted limit, or what a causal model's position table leaves beside the completion."""
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions is None:
-        return wanted
-    left = int(positions) - completion if kind == "causal" else int(positions)
-    if left < 1 or completion > int(positions):
-        raise ModelError(
-            f"The model reads {positions} tokens; {completion} for the completion leave none for a prompt."
-        )
-    return min(wanted, left)
-
-
-def _targets(model: Any, spec: LoraSpec) -> list[str] | str:
-    if isinstance(spec.targets, str):
-        return spec.targets
-    names = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if not list(module.children())}
-    targets = list(spec.targets)
-    if targets == ["q", "v"] and not names.issuperset(targets):
-        # “Queries and values” has another name in most models.
-        targets = list(TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(model.config.model_type, targets))
-    if not names.issuperset(targets):
-        raise ModelError(f"The model has no layers named {sorted(set(targets) - names)}; it has {sorted(names)}.")
-    return targets

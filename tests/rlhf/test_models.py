@@ -36,7 +36,7 @@ def test_logits_equal_the_seq2seq_models_own(tmp_path: Path, kind: str) -> None:
         assert torch.allclose(logits[row, : own.shape[0]], own, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+@pytest.mark.parametrize("kind", ["gpt2", "neox", "llama"])
 def test_logits_equal_the_causal_models_own(tmp_path: Path, kind: str) -> None:
     policy = tiny_policy(tmp_path, kind)
     logits, _ = _decode(policy)
@@ -150,6 +150,20 @@ def test_a_loaded_adapter_stays_frozen_after_the_anchor_was_used(tmp_path: Path)
     with again.reference():
         pass
     assert again.parameters_trainable() == []
+
+
+@pytest.mark.parametrize("other", ["gpt2", "llama"])
+def test_an_adapter_of_another_model_is_refused(tmp_path: Path, other: str) -> None:
+    policy = tiny_policy(tmp_path / "base", other)
+    policy.add_lora(LoraSpec(rank=2, alpha=2), seed=1)
+    policy.save_adapter(tmp_path / "adapter")
+    with pytest.raises(ModelError, match="does not fit"):
+        tiny_policy(tmp_path / "t5").load_adapter(tmp_path / "adapter")
+
+
+def test_a_folder_without_an_adapter_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"needs adapter_config\.json"):
+        tiny_policy(tmp_path / "t5").load_adapter(tmp_path)
 
 
 def test_an_untied_head_stays_untied(tmp_path: Path) -> None:

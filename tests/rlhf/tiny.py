@@ -8,6 +8,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
@@ -22,7 +24,7 @@ WORDS = """
     are was not and to a in for with pizza train ticket lost found phone key repair calls brings takes orders asks
     summarize : . , ? ! home work school doctor rude nice please thanks sorry late early again never always
 """.split()  # noqa: SIM905 - forty lines as a list
-KINDS = ("t5", "t5-untied", "gpt2", "llama")
+KINDS = ("t5", "t5-untied", "gpt2", "neox", "llama")
 
 
 def tiny_tokenizer(*, appends_eos: bool = True, has_pad: bool = True) -> Any:
@@ -58,6 +60,13 @@ def save_tiny(folder: Path, kind: str = "t5", *, seed: int = 0, scale: float = 1
         )
         gpt2.initializer_range = 0.2 * scale
         model = GPT2LMHeadModel(gpt2)
+        tokenizer = tiny_tokenizer(appends_eos=False, has_pad=False)
+    elif kind == "neox":
+        neox = GPTNeoXConfig(
+            vocab_size=size, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+            max_position_embeddings=96, bos_token_id=1, eos_token_id=1, initializer_range=0.2 * scale,
+        )  # fmt: skip
+        model = GPTNeoXForCausalLM(neox)
         tokenizer = tiny_tokenizer(appends_eos=False, has_pad=False)
     else:
         llama = LlamaConfig(

@@ -1,0 +1,50 @@
+"""Low-rank adapters on a model, by peft."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+
+from rlhf.config import LoraSpec
+from rlhf.exceptions import ModelError
+from rlhf.loading import Kind
+
+
+def fresh(model: Any, kind: Kind, spec: LoraSpec, *, seed: int) -> Any:
+    """``model`` with a new trainable adapter (B = 0) on its frozen weights."""
+    settings = LoraConfig(
+        r=spec.rank,
+        lora_alpha=spec.alpha,
+        lora_dropout=spec.dropout,
+        target_modules=_targets(model, spec),
+        fan_in_fan_out=model.config.model_type == "gpt2",  # its Conv1D keeps weights transposed
+        task_type=TaskType.SEQ_2_SEQ_LM if kind == "seq2seq" else TaskType.CAUSAL_LM,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return get_peft_model(model, settings).eval()
+
+
+def load(model: Any, folder: Path) -> Any:
+    """``model`` with the saved adapter in ``folder``, frozen. Raises ModelError without one that fits."""
+    if not (folder / "adapter_config.json").is_file() or not (folder / "adapter_model.safetensors").is_file():
+        raise ModelError(f"{folder} is no adapter: it needs adapter_config.json and adapter_model.safetensors.")
+    try:
+        return PeftModel.from_pretrained(model, str(folder), is_trainable=False).eval()
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(f"The adapter in {folder} does not fit this model: {error}") from error
+
+
+def _targets(model: Any, spec: LoraSpec) -> list[str] | str:
+    if isinstance(spec.targets, str):
+        return spec.targets
+    names = {name.rsplit(".", 1)[-1] for name, module in model.named_modules() if not list(module.children())}
+    targets = list(spec.targets)
+    if targets == ["q", "v"] and not names.issuperset(targets):
+        # “Queries and values” has another name in most models.
+        targets = list(TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(model.config.model_type, targets))
+    if not names.issuperset(targets):
+        raise ModelError(f"The model has no layers named {sorted(set(targets) - names)}; it has {sorted(names)}.")
+    return targets
