@@ -94,16 +94,18 @@ class Figures:
     def add_rewards(self, scorer: RewardScorer, config: EvaluateConfig, tell: Tell) -> None:
         """Rewards of policy and anchor on the same prompts by the same model, their paired gain, and the judge's."""
         self._scorer, self._missing_eos = scorer, config.missing_eos
-        after, judged = self._rate(scorer, self._texts.sampled, tell)
-        before, judged_before = (
-            (after, judged) if self._texts.before is None else self._rate(scorer, self._texts.before, tell)
-        )
+        sampled, anchor = self._texts.sampled, self._texts.before
+        # Both policies' texts of a prompt in one row: each member of the reward model reads the prompt once for all.
+        groups = sampled if anchor is None else [now + then for now, then in zip(sampled, anchor, strict=True)]
+        rewards, judged = self._rate(scorer, groups, tell)
+        n = config.samples_per_prompt
+        after, before = [row[:n] for row in rewards], [row[-n:] for row in rewards]
         self._rewards, self._rewards_before = after, before
         self._compare("reward", after, before)
         wins = np.sign(_unit_means(after) - _unit_means(before))
         self.metrics["reward_win_rate"] = wilson(float(((wins + 1) / 2).sum()), len(wins))
-        if judged is not None and judged_before is not None:
-            self._compare("judge_reward", judged, judged_before)
+        if judged is not None:
+            self._compare("judge_reward", [row[:n] for row in judged], [row[-n:] for row in judged])
 
     def add_kl(self, policy: Policy, config: EvaluateConfig, tell: Tell) -> None:
         """KL(policy ‖ anchor) of a sequence in nats, on the policy's own samples: ± 1.96 standard errors.
