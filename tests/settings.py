@@ -1,3 +1,4 @@
+# ruff: noqa: F403, F405 -- the product's settings, all of them
 """The product's settings with what tests need changed: a data folder of their own and a cheap hasher."""
 
 import os
@@ -15,3 +16,4 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file: in memory, a live server's threads would share one connection and its transactions.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+(DATA_DIR / "static").mkdir(exist_ok=True)  # whitenoise warns when it is not there

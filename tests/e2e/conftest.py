@@ -41,8 +41,7 @@ Tom: See you."""
 SUMMARIES = (
     "Anna and Tom meet on Saturday at 1:30 at the museum. Tom buys the tickets online and Anna pays him back in cash.",
     "Tom and Anna meet on Sunday at 1 at the station, and Peter buys the tickets.",
-    """They talk about the museum, an umbrella, a café on Mill Street, a train that is always late, a sister who
-has to be picked up at 11, tickets that are cheaper online by three euros, and cash.""",
+    "They talk about the museum, an umbrella, a café, a late train, a sister at the station, tickets online, and cash.",
     "Anna and Tom go to the museum on Saturday.",
 )
 

@@ -169,7 +169,7 @@ def test_the_key_sheet_opens_and_closes(rank):
 
 def test_without_a_task_the_page_says_what_to_do(open_page, alice, project):
     rank = RankPage(open_page(alice, PATH))
-    expect(rank.empty).to_contain_text("nothing left to rank")
+    expect(rank.empty).to_contain_text("Nothing to rank yet")
 
 
 def test_a_lead_without_a_task_is_led_to_the_import(open_page, lena, project):

@@ -1,45 +1,20 @@
-// The ranking page: keys, clicks and drags become states; states become what is on the screen.
-import { Api } from "./api.js";
-import { LeaseClock, Stopwatch } from "./clock.js";
+// The ranking page: keys, clicks and drags become acts, acts become states, states what is on the screen.
+// Where tasks come from and submissions go is the desk's part (desk.js).
 import { Cards } from "./cards.js";
+import { Desk } from "./desk.js";
 import { ask, fillKeySheet, toggleDrawer } from "./dialogs.js";
-import { timeOfDay } from "./dom.js";
-import { Drafts } from "./drafts.js";
 import { actionOf } from "./keys.js";
 import { Lane } from "./lane.js";
-import { Notices } from "./notices.js";
-import { Progress } from "./progress.js";
-import { Queue } from "./queue.js";
-import { Reopened } from "./reopened.js";
-import { renderSource } from "./source.js";
 import * as ranking from "./state.js";
-import { Store } from "./store.js";
-import { Supply } from "./supply.js";
 import { LETTERS, announce, orderSpoken } from "./words.js";
 import { toast } from "../kedge/toast.js";
 
-const LOOK_AGAIN_MS = 20000;
-
-class Page {
+class Page extends Desk {
   constructor(root) {
-    const { api, project, user } = root.dataset;
-    const criteria = JSON.parse(root.dataset.criteria);
-    this.root = root;
-    this.find = (selector) => root.querySelector(selector);
-    Object.assign(this, { task: null, state: null, mode: null, rating: false, timer: null });
-    this.store = new Store(user, project);
-    this.marked = this.store.get("marked", false);
-    this.api = new Api(api);
-    this.queue = new Queue(this.api, this.store);
-    this.supply = new Supply(this.api, project);
-    this.drafts = new Drafts(this.api, this.store, (text) => this.saved(text));
-    this.reopened = new Reopened(this.api, this.queue, project);
-    this.progress = new Progress(root);
-    this.notices = new Notices(root);
-    this.clock = new LeaseClock(this.find("#rank-lease"));
-    this.watch = new Stopwatch();
+    super(root);
+    Object.assign(this, { mode: null, rating: false, held: null });
     const act = (name, ...rest) => this.act(name, ...rest);
-    this.cards = new Cards(this.find("#rank-cards"), { criteria, act });
+    this.cards = new Cards(this.find("#rank-cards"), { criteria: JSON.parse(root.dataset.criteria), act });
     this.lane = new Lane(this.find("#rank-lane"), this.find("#rank-cards"), { act });
     this.listen();
   }
@@ -54,18 +29,6 @@ class Page {
     });
     fillKeySheet(this.find("#rank-keys"));
     this.find("#rank-rationale").addEventListener("input", (event) => this.change({ ...this.state, rationale: event.target.value }));
-    this.queue.addEventListener("sent", ({ detail }) => this.sent(detail));
-    this.queue.addEventListener("refused", ({ detail }) => this.refused(detail));
-    this.queue.addEventListener("changed", () => {
-      this.connection();
-      if (!this.task && this.queue.length === 0) this.refill();
-    });
-    window.addEventListener("online", () => this.begin());
-  }
-
-  async begin() {
-    await this.queue.retry();
-    await this.refill();
   }
 
   pressed(event) {
@@ -238,11 +201,12 @@ class Page {
     const held = this.held;
     this.held = null;
     if (held) this.show(held.task, held.state, held.spent);
-    else this.refill();
+    else {
+      this.rest("Loading the next task", "One moment.");
+      this.refill();
+    }
     this.connection();
   }
-
-  // -- Tasks --------------------------------------------------------------------------------------
 
   change(state) {
     if (state === this.state) return;
@@ -264,105 +228,6 @@ class Page {
     this.find("#rank-mode").textContent = { flag: "Flag: which one?", rewrite: "Rewrite: which one?" }[this.mode] ?? "";
     const rationale = this.find("#rank-rationale");
     if (rationale.value !== this.state.rationale) rationale.value = this.state.rationale;
-  }
-
-  show(task, state, spent) {
-    const draft = state ? null : this.drafts.of(task);
-    this.task = task;
-    this.state = state ?? ranking.fromDraft(task.completions.map(({ id }) => id), draft);
-    this.mode = null;
-    this.rating = Object.keys(this.state.ratings).length > 0 || (this.rating && this.cards.criteria.length > 0);
-    this.watch.reset(spent ?? draft?.spent ?? 0);
-    renderSource(this.find("#rank-source"), task.prompt);
-    this.cards.show(task, this);
-    this.clock.set(this.reopened.current ? null : task.lease_expires);
-    this.saved(draft ? "draft" : "");
-    this.notices.work();
-    this.root.classList.add("working");
-    this.draw();
-    this.find("#rank-source").scrollTop = 0;
-    this.find("#rank-cards").scrollTop = 0;
-    window.scrollTo(0, 0);
-  }
-
-  rest(title, text, actions) {
-    this.task = null;
-    this.root.classList.remove("working");
-    this.clock.set(null);
-    this.notices.rest(title, text, actions);
-  }
-
-  async advance() {
-    const next = this.supply.take(this.task.task);
-    this.root.dataset.ahead = "";
-    if (next) this.show(next);
-    else this.rest("Loading the next task", "One moment.");
-    await this.queue.flush();
-    await this.refill();
-  }
-
-  /** Ask the server what is on: it confirms the task on the screen and starts its clock, or gives one. */
-  async refill() {
-    clearTimeout(this.timer);
-    if (this.queue.length > 0) return this.unanswered(this.queue.problem ?? "offline");
-    const { task, problem } = await this.supply.refresh();
-    if (problem) return this.unanswered(problem);
-    this.connection();
-    if (this.reopened.current) return;
-    if (task === null) return this.task && ranking.touched(this.state) ? undefined : this.finished();
-    if (task.task === this.task?.task) this.clock.set(task.lease_expires);
-    else if (!this.task || !ranking.touched(this.state)) this.show(task);
-    this.root.dataset.ahead = (await this.supply.prefetch(task.task)) ? "ready" : "";
-  }
-
-  unanswered(problem) {
-    this.timer = setTimeout(() => this.begin(), LOOK_AGAIN_MS);
-    this.connection(problem);
-    if (this.task) return;
-    const again = [{ label: "Try again", run: () => this.begin() }];
-    if (["offline", "logged-out"].includes(problem)) {
-      this.rest("No new task for now", "What you ranked is kept in this browser and will be sent. The next task comes with the connection.", again);
-    } else this.rest("No task", problem, again);
-  }
-
-  finished() {
-    this.timer = setTimeout(() => this.begin(), LOOK_AGAIN_MS);
-    const { hint, lead } = this.root.dataset;
-    const actions = [{ label: "Look again", run: () => this.begin() }];
-    if (lead) actions.push({ label: hint, href: lead });
-    const who = lead ? "New tasks come from new prompts, or from the next round's completions." : "New tasks come by themselves; the project's lead can import more.";
-    this.rest("All done: nothing left to rank", `You have ranked every task that is meant for you. ${who} This page looks again every few seconds.`, actions);
-  }
-
-  // -- The server's answers -----------------------------------------------------------------------
-
-  sent({ item, answer }) {
-    if (item.kind === "skip") return;
-    this.progress.counted(item.kind, answer);
-    this.find("#rank-last").textContent = `${answer.pairs} pairs stored ${timeOfDay()}`;
-  }
-
-  refused({ item, error }) {
-    const what = { submit: "Your ranking was not stored", revise: "Your change was not stored", skip: "The task could not be skipped" };
-    toast(`${what[item.kind]}. ${error.message}`, "error");
-  }
-
-  connection(problem = this.queue.problem) {
-    const waiting = this.queue.length;
-    const kept = waiting === 0 ? "" : ` ${waiting === 1 ? "One answer waits" : `${waiting} answers wait`} in this browser and will be sent.`;
-    if (problem === "logged-out") {
-      const href = `${this.root.dataset.login}?next=${encodeURIComponent(location.pathname)}`;
-      this.notices.show(`You are logged out.${kept}`, { actions: [{ label: "Log in", href }] });
-    } else if (problem === "offline") {
-      this.notices.show(`No connection.${kept}`, { actions: [{ label: "Try again", run: () => this.begin() }] });
-    } else if (this.reopened.current) {
-      const text = `You are changing ${this.reopened.title}. Enter saves a new version.`;
-      this.notices.show(text, { kind: "info", actions: [{ label: "Leave it as it was", run: () => this.leaveReopened() }] });
-    } else this.notices.show(null);
-  }
-
-  saved(text) {
-    this.find("#rank-saved").textContent = text;
   }
 }
 

@@ -1,0 +1,153 @@
+// What lies on the annotator's desk: tasks come, submissions go, and the page says how that stands.
+import { Api } from "./api.js";
+import { LeaseClock, Stopwatch } from "./clock.js";
+import { timeOfDay } from "./dom.js";
+import { Drafts } from "./drafts.js";
+import { Notices } from "./notices.js";
+import { Progress } from "./progress.js";
+import { Queue } from "./queue.js";
+import { Reopened } from "./reopened.js";
+import { renderSource } from "./source.js";
+import * as ranking from "./state.js";
+import { Store } from "./store.js";
+import { Supply } from "./supply.js";
+import { toast } from "../kedge/toast.js";
+
+const LOOK_AGAIN_MS = 20000;
+
+/** The page on top of it has `cards` and `draw()`. */
+export class Desk {
+  constructor(root) {
+    const { api, project, user } = root.dataset;
+    this.root = root;
+    this.find = (selector) => root.querySelector(selector);
+    Object.assign(this, { task: null, state: null, timer: null });
+    this.store = new Store(user, project);
+    this.marked = this.store.get("marked", false);
+    this.api = new Api(api);
+    this.queue = new Queue(this.api, this.store);
+    this.supply = new Supply(this.api, project);
+    this.drafts = new Drafts(this.api, this.store, (text) => this.saved(text));
+    this.reopened = new Reopened(this.api, this.queue, project);
+    this.progress = new Progress(root);
+    this.notices = new Notices(root);
+    this.clock = new LeaseClock(this.find("#rank-lease"));
+    this.watch = new Stopwatch();
+    this.queue.addEventListener("sent", ({ detail }) => this.sent(detail));
+    this.queue.addEventListener("refused", ({ detail }) => this.refused(detail));
+    this.queue.addEventListener("changed", () => {
+      this.connection();
+      if (!this.task && this.queue.length === 0) this.refill();
+    });
+    window.addEventListener("online", () => this.begin());
+  }
+
+  async begin() {
+    await this.queue.retry();
+    await this.refill();
+  }
+
+  show(task, state, spent) {
+    const draft = state ? null : this.drafts.of(task);
+    this.task = task;
+    this.state = state ?? ranking.fromDraft(task.completions.map(({ id }) => id), draft);
+    this.mode = null;
+    this.rating = Object.keys(this.state.ratings).length > 0 || (this.rating && this.cards.criteria.length > 0);
+    this.watch.reset(spent ?? draft?.spent ?? 0);
+    renderSource(this.find("#rank-source"), task.prompt);
+    this.cards.show(task, this);
+    this.clock.set(this.reopened.current ? null : task.lease_expires);
+    this.saved(draft ? "draft" : "");
+    this.notices.work();
+    this.root.classList.add("working");
+    this.draw();
+    this.find("#rank-source").scrollTop = 0;
+    this.find("#rank-cards").scrollTop = 0;
+    window.scrollTo(0, 0);
+  }
+
+  rest(title, text, actions) {
+    this.task = null;
+    this.root.classList.remove("working");
+    this.clock.set(null);
+    this.notices.rest(title, text, actions);
+  }
+
+  async advance() {
+    const next = this.supply.take(this.task.task);
+    this.root.dataset.ahead = "";
+    if (next) this.show(next);
+    else this.rest("Loading the next task", "One moment.");
+    await this.queue.flush();
+    await this.refill();
+  }
+
+  /** Ask the server what is on: it confirms the task on the screen and starts its clock, or gives one. */
+  async refill() {
+    clearTimeout(this.timer);
+    if (this.queue.length > 0) return this.unanswered(this.queue.problem ?? "offline");
+    const { task, problem } = await this.supply.refresh();
+    if (problem) return this.unanswered(problem);
+    this.connection();
+    if (this.reopened.current) return;
+    if (task === null) return this.task && ranking.touched(this.state) ? undefined : this.finished();
+    if (task.task === this.task?.task) this.clock.set(task.lease_expires);
+    else if (!this.task || !ranking.touched(this.state)) this.show(task);
+    this.root.dataset.ahead = (await this.supply.prefetch(task.task)) ? "ready" : "";
+  }
+
+  unanswered(problem) {
+    this.timer = setTimeout(() => this.begin(), LOOK_AGAIN_MS);
+    this.connection(problem);
+    if (this.task) return;
+    const again = [{ label: "Try again", run: () => this.begin() }];
+    if (["offline", "logged-out"].includes(problem)) {
+      this.rest("No new task for now", "What you ranked is kept in this browser and will be sent. The next task comes with the connection.", again);
+    } else this.rest("No task", problem, again);
+  }
+
+  finished() {
+    this.timer = setTimeout(() => this.begin(), LOOK_AGAIN_MS);
+    const { hint, lead } = this.root.dataset;
+    const actions = [{ label: "Look again", run: () => this.begin() }];
+    if (lead) actions.push({ label: hint, href: lead });
+    const started = this.progress.read("total") > 0;
+    const title = started ? "All done: nothing left to rank" : "Nothing to rank yet";
+    const mine = started ? "You have ranked every task that is meant for you." : "This project has no tasks.";
+    const next = lead
+      ? "Tasks come from imported prompts, once their completions are generated, and from each round's new completions."
+      : "New tasks come by themselves; the project's lead can import more.";
+    this.rest(title, `${mine} ${next} This page looks again by itself.`, actions);
+  }
+
+  // -- The server's answers -----------------------------------------------------------------------
+
+  sent({ item, answer }) {
+    if (item.kind === "skip") return;
+    this.progress.counted(item.kind, answer);
+    this.find("#rank-last").textContent = `${answer.pairs} pairs stored ${timeOfDay()}`;
+  }
+
+  refused({ item, error }) {
+    const what = { submit: "Your ranking was not stored", revise: "Your change was not stored", skip: "The task could not be skipped" };
+    toast(`${what[item.kind]}. ${error.message}`, "error");
+  }
+
+  connection(problem = this.queue.problem) {
+    const waiting = this.queue.length;
+    const kept = waiting === 0 ? "" : ` ${waiting === 1 ? "One answer waits" : `${waiting} answers wait`} in this browser and will be sent.`;
+    if (problem === "logged-out") {
+      const href = `${this.root.dataset.login}?next=${encodeURIComponent(location.pathname)}`;
+      this.notices.show(`You are logged out.${kept}`, { actions: [{ label: "Log in", href }] });
+    } else if (problem === "offline") {
+      this.notices.show(`No connection.${kept}`, { actions: [{ label: "Try again", run: () => this.begin() }] });
+    } else if (this.reopened.current) {
+      const text = `You are changing ${this.reopened.title}. Enter saves a new version.`;
+      this.notices.show(text, { kind: "info", actions: [{ label: "Leave it as it was", run: () => this.leaveReopened() }] });
+    } else this.notices.show(null);
+  }
+
+  saved(text) {
+    this.find("#rank-saved").textContent = text;
+  }
+}
