@@ -22,6 +22,7 @@ class Broker:
 
     url: str
     process: subprocess.Popen[bytes] | None = None
+    folder: Path | None = None
     warning: str = ""
 
 
@@ -42,7 +43,7 @@ def broker_start(*, log: Path) -> Broker:
     with log.open("ab") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
     wait_for_redis(socket, process, log)
-    return Broker(f"redis+socket://{socket}", process)
+    return Broker(f"redis+socket://{socket}", process, socket.parent)
 
 
 def redis_binary() -> str | None:

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,10 +24,10 @@ from typing import IO
 
 import psutil
 
-from webapp.broker import Broker, broker_start
+from webapp.broker import broker_start
 from webapp.env import BASE_DIR, data_folder
 
-GRACE_SECONDS = 2.5
+GRACE_SECONDS = 3.0
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "worker": ("celery", "-A", "webapp", "worker", "-Q", "cpu,gpu", "-c", "2", "-n", "demo@%h", "-l", "INFO"),
     "beat": ("celery", "-A", "webapp", "beat", "-l", "INFO", "-s", "{data}/celerybeat-schedule", "--pidfile="),
@@ -80,23 +81,21 @@ class Demo:
     def stop(self) -> None:
         """End every process below this one within five seconds, training runs included.
 
-        A run that is cut off here is taken over from the database at the next start.
+        The worker puts its run back on SIGTERM; what is too slow for that is taken over at the next start.
         """
-        processes = psutil.Process().children(recursive=True)
-        for process in processes:
-            # Celery finishes its task on SIGTERM, which may take minutes; SIGQUIT stops at once.
-            _send(process, signal.SIGQUIT if "celery" in _name(process) else signal.SIGTERM)
-        _, alive = psutil.wait_procs(processes, timeout=GRACE_SECONDS)
+        everything = psutil.Process().children(recursive=True)
+        servers = {child.pid for name, child in self.children.items() if name != "redis"}
+        for process in everything:
+            if process.pid in servers:
+                _send(process, signal.SIGTERM)
+        # Redis last: a worker that cannot reach its broker waits for it instead of stopping.
+        redis = self.children.get("redis")
+        others = [process for process in everything if redis is None or process.pid != redis.pid]
+        psutil.wait_procs(others, timeout=GRACE_SECONDS)
+        alive = {*everything, *psutil.Process().children(recursive=True)}
         for process in alive:
             _send(process, signal.SIGKILL)
-        psutil.wait_procs(alive, timeout=1)
-
-
-def _name(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
+        psutil.wait_procs(list(alive), timeout=1)
 
 
 def _send(process: psutil.Process, number: int) -> None:
@@ -162,13 +161,22 @@ def serve(demo: Demo) -> None:
     demo.run("migrate", "--verbosity", "0")
     demo.run("collectstatic", "--no-input", "--verbosity", "0")
     demo.run("demo_data")
-    broker: Broker = broker_start(log=demo.log("redis"))
+    broker = broker_start(log=demo.log("redis"))
     if broker.warning:
         print(broker.warning)
     if broker.process is not None:
         demo.children["redis"] = broker.process
-    for name in COMMANDS:
-        demo.start(name, {"CELERY_BROKER_URL": broker.url})
+    try:
+        for name in COMMANDS:
+            demo.start(name, {"CELERY_BROKER_URL": broker.url})
+        servers_watch(demo)
+    finally:
+        if broker.folder is not None:
+            shutil.rmtree(broker.folder, ignore_errors=True)
+
+
+def servers_watch(demo: Demo) -> None:
+    """Say where it runs, and wait until a server dies, which is an error."""
     web_wait(demo)
     logins = json.loads((demo.data / "demo.json").read_text())
     print(welcome(f"http://{demo.host}:{demo.port}", logins), flush=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from rlhf.toy import dialogues
 
 from annotation.models import PreferencePair, Project, Ranking, Split
 from annotation.selectors import project_quality
@@ -20,11 +19,13 @@ from annotation.services.prompts import prompts_import
 from annotation.users import User
 from rlhf.data import read_prompts
 from rlhf.exceptions import DataError
+from rlhf.toy import dialogues
 from rlhf.types import Prompt, Reporter
 from workers import dispatch, storage
-from workers.loop_measure import Yardstick
+from workers.loop_measure import MAX_COMPLETION_TOKENS, Yardstick
 from workers.models import ModelVersion, Round
-from workers.services import round_start, run_create, run_drain
+from workers.pipelines.models import policy_load
+from workers.services import project_anchor, round_start, run_create, run_drain
 from workers.simulation import Oracle, rankings_simulate, toy_batch
 
 SLUG = "loop"
@@ -82,10 +83,12 @@ class Loop:
         run_drain(project=self.project, listener=self.reporter)
         run_create(project=self.project, kind="generate", seed=plan.seed, config={"prompts": plan.rankings})
         run_drain(project=self.project, listener=self.reporter)
+        test = self._fitting(test)
         self.yardstick = Yardstick(
             project=self.project,
             oracle=oracle,
-            test=test[:TEST_PROMPTS] if plan.prompts is None else test,
+            # The generated corpus has enough for both; of a file, each figure takes all there are.
+            test=test[:TEST_PROMPTS],
             held_out=test[-HELD_OUT_PROMPTS:],
             seed=plan.seed,
             shuffle=plan.shuffle_labels,
@@ -137,6 +140,25 @@ class Loop:
             "policy_hash": policy.sha256,
             "gate": round_.gate,
         }
+
+    def _fitting(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """The prompts that the policy reads whole; the others are counted and reported. DataError when none is left."""
+        policy = policy_load(self.project, project_anchor(self.project), max_completion_tokens=MAX_COMPLETION_TOKENS)
+        template = self.project.prompt_template
+        kept = [
+            one
+            for one in prompts
+            if policy.prompt_length(template.replace("{prompt}", one.text)) <= policy.max_prompt_tokens
+        ]
+        if len(kept) < len(prompts):
+            self.reporter.event(
+                "warning",
+                f"{len(prompts) - len(kept)} of {len(prompts)} test prompts are longer than the policy's "
+                f"{policy.max_prompt_tokens} tokens: they are not measured.",
+            )
+        if not kept:
+            raise DataError("No test prompt is left to measure on: give more prompts, or shorter ones.")
+        return kept
 
     def _generated_prompts(self) -> tuple[Oracle, list[Prompt]]:
         batch = toy_batch(seed=self.plan.seed, count=GENERATED_PROMPTS, split="train")

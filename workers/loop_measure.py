@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from annotation.models import Project
-from rlhf.config import EvaluateConfig, SamplingConfig
-from rlhf.evaluate import evaluate
+from rlhf.config import SamplingConfig
+from rlhf.evaluate import EvaluateConfig, evaluate
 from rlhf.generate import generate
 from rlhf.models import Policy
 from rlhf.reward_model import load_reward_model
@@ -26,7 +26,8 @@ from workers.pipelines.models import folder, policy_load
 from workers.services import policy_current, project_anchor
 from workers.simulation import Oracle
 
-SAMPLING = SamplingConfig(max_new_tokens=64)
+MAX_COMPLETION_TOKENS = 64
+SAMPLING = SamplingConfig(max_new_tokens=MAX_COMPLETION_TOKENS)
 COPIED = ("kl", "length", "rouge1", "rouge2", "rougeL", "rougeLsum", "toxicity")
 
 
@@ -47,7 +48,7 @@ class Yardstick:
         """What people would be shown of the held-out prompts now: K texts, of a policy's K one by the anchor."""
         writer, k = policy_current(self.project), self.project.completions_per_prompt
         anchor = project_anchor(self.project)
-        policy = policy_load(self.project, writer)
+        policy = policy_load(self.project, writer, max_completion_tokens=MAX_COMPLETION_TOKENS)
         by_anchor = k if writer.pk == anchor.pk else 1
         own = self._sample(policy, self.held_out, k - by_anchor, seed=self.seed + 1) if by_anchor < k else None
         reference = self._sample(policy, self.held_out, by_anchor, seed=self.seed + 2, reference=True)
@@ -87,7 +88,7 @@ class Yardstick:
         }
 
     def _truth(self, policy: ModelVersion) -> dict[str, Interval]:
-        model = policy_load(self.project, policy)
+        model = policy_load(self.project, policy, max_completion_tokens=MAX_COMPLETION_TOKENS)
         texts = self._sample(model, self.test, 1, seed=self.seed + 3)
         ours = [self._utility(prompt, row[0]) for prompt, row in zip(self.test, texts, strict=True)]
         if not self._anchor:
