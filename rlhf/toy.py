@@ -3,9 +3,11 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
@@ -15,7 +17,9 @@ from rlhf.config import SFTConfig, to_mapping
 from rlhf.models import Policy
 from rlhf.toy_dialogues import SCENARIOS, Dialogue, Facts, dialogues, examples_of, seeded
 from rlhf.toy_flaws import FLAWS, flawed_by, flawed_reference, sft_examples
+from rlhf.toy_init import favour_copying
 from rlhf.toy_judge import Judgement, toy_utility
+from rlhf.toy_settings import SFT, SFT_DIALOGUES, SFT_ON_FILES
 from rlhf.toy_tokenizer import train_tokenizer
 from rlhf.train_sft import train_sft
 from rlhf.types import Artifact, Example, Reporter
@@ -23,6 +27,8 @@ from rlhf.types import Artifact, Example, Reporter
 __all__ = [
     "FLAWS",
     "SCENARIOS",
+    "SFT",
+    "SFT_ON_FILES",
     "Dialogue",
     "Facts",
     "Judgement",
@@ -38,12 +44,10 @@ __all__ = [
     "train_tiny_policy_on",
 ]
 
-SFT = SFTConfig(batch_size=64, learning_rate=3e-3, warmup=0.1)
-SFT_DIALOGUES = 35_000  # one pass: every step sees dialogues that are new
 VALIDATION_DIALOGUES = 200
 _TOKENIZER_TEXTS = 4000
-RECIPE = 1
-"""Part of the cache's key: raise it when the corpus or the training changes without a setting changing."""
+_SFT_STREAM = 1_000_000
+"""Added to the seed, so that the prompts people rank are not the dialogues the policy was trained on."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,9 @@ class Shape:
     """Of the tiny T5."""
 
     d_model: int = 128
-    d_kv: int = 32
+    d_kv: int = 16
     d_ff: int = 256
-    heads: int = 4
+    heads: int = 8  # several neighbours and several facts at once
     layers: int = 2  # of the encoder and of the decoder each
 
 
@@ -63,7 +67,8 @@ TINY = Shape()
 def new_policy(texts: Iterable[str], *, seed: int, shape: Shape = TINY, vocabulary: int = 8000) -> Policy:
     """An untrained T5 of ``shape`` with a tokenizer trained on ``texts``; the same for the same seed."""
     tokenizer = train_tokenizer(texts, vocabulary=vocabulary)
-    config = T5Config(
+    made: Any = T5Config  # its signature does not list the decoder's start
+    config = made(
         vocab_size=len(tokenizer),
         d_model=shape.d_model,
         d_kv=shape.d_kv,
@@ -79,6 +84,7 @@ def new_policy(texts: Iterable[str], *, seed: int, shape: Shape = TINY, vocabula
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = T5ForConditionalGeneration(config)
+    favour_copying(model, seed=seed)
     return Policy(model, tokenizer, "seq2seq")
 
 
@@ -87,19 +93,22 @@ def train_tiny_policy(folder: Path, *, seed: int, reporter: Reporter, count: int
 
     Kept below ``folder`` under a hash of everything it is made from; the next call with the same finds it there.
     """
-    key = {"recipe": RECIPE, "seed": seed, "count": count, "sft": to_mapping(SFT), "shape": asdict(TINY)}
-    target = folder / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    target = folder / _cache_key(seed, count)
     if target.is_dir():
         reporter.event("log", "The tiny policy is in the cache already.")
         return read_artifact(target)
     reporter.progress(0, 1, "writing dialogues")
-    training = dialogues(seed, count, "train")
-    references = (reference for dialogue in training[:_TOKENIZER_TEXTS] for reference in dialogue.references)
+    written = dialogues(_SFT_STREAM + seed, count + VALIDATION_DIALOGUES, "train")
+    training, held_out = written[:count], examples_of(written[count:])
     examples = sft_examples(training, seed=seed)
-    texts = [text for one in examples[:_TOKENIZER_TEXTS] for text in (one.prompt, one.target)]
-    policy = new_policy([*texts, *references], seed=seed)
-    held_out = examples_of(dialogues(seed, VALIDATION_DIALOGUES, "test"))
-    return _train(policy, SFT, examples, held_out, target, seed=seed, reporter=reporter)
+    policy = new_policy(_tokenizer_texts(training, examples), seed=seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=folder))
+    try:
+        train_sft(SFT, policy, examples, held_out, draft, seed=seed, reporter=reporter)
+        return _keep(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def train_tiny_policy_on(
@@ -109,27 +118,40 @@ def train_tiny_policy_on(
     *,
     seed: int,
     reporter: Reporter,
-    config: SFTConfig = SFT,
+    config: SFTConfig = SFT_ON_FILES,
 ) -> Artifact:
     """A tiny policy from nothing on other people's examples."""
     policy = new_policy((text for one in examples for text in (one.prompt, one.target)), seed=seed)
     return train_sft(config, policy, examples, validation, out, seed=seed, reporter=reporter)
 
 
-def _train(
-    policy: Policy,
-    config: SFTConfig,
-    examples: Sequence[Example],
-    validation: Sequence[Example],
-    target: Path,
-    *,
-    seed: int,
-    reporter: Reporter,
-) -> Artifact:
-    draft = target.with_suffix(".part")
-    shutil.rmtree(draft, ignore_errors=True)
-    train_sft(config, policy, examples, validation, draft, seed=seed, reporter=reporter)
-    # Renamed when whole: a training that was cut off leaves nothing that looks like a policy.
-    shutil.rmtree(target, ignore_errors=True)
-    draft.rename(target)
+def _keep(draft: Path, target: Path) -> Artifact:
+    """Rename a whole folder into place: a training that was cut off leaves nothing that looks like a policy."""
+    try:
+        draft.rename(target)
+    except OSError:
+        # Another process was faster with the same settings; what it made is the same.
+        if not target.is_dir():
+            raise
     return read_artifact(target)
+
+
+def _tokenizer_texts(training: Sequence[Dialogue], examples: Sequence[Example]) -> Iterator[str]:
+    for dialogue, example in zip(training[:_TOKENIZER_TEXTS], examples, strict=False):
+        yield from (example.prompt, example.target, *dialogue.references)
+
+
+def _cache_key(seed: int, count: int) -> str:
+    """A hash of everything the policy is made from: settings, the source of corpus and training, torch's version."""
+    here = Path(__file__).parent
+    sources = sorted([*here.glob("toy*.py"), here / "train_sft.py", here / "training.py"])
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in sources if path.name != "toy_judge.py")).hexdigest()
+    key = {
+        "code": code,
+        "torch": torch.__version__,
+        "seed": seed,
+        "count": count,
+        "sft": to_mapping(SFT),
+        "shape": asdict(TINY),
+    }
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]

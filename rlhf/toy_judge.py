@@ -3,6 +3,7 @@
 The scale is the one of Bradley–Terry at temperature 1: a text that costs 1 more loses with probability σ(1) = 0.73.
 """
 
+import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -158,7 +159,7 @@ def _role_contexts(scenario: str) -> dict[tuple[str, ...], str]:
 
 def _broken(tokens: list[str], scenario: str) -> int:
     shapes = [_START, *map(_shape, tokens), _END]
-    return sum(pair not in _known_pairs(scenario) for pair in zip(shapes, shapes[1:], strict=False))
+    return sum(pair not in _known_pairs(scenario) for pair in itertools.pairwise(shapes))
 
 
 @cache
@@ -181,7 +182,7 @@ def _known_pairs(scenario: str) -> frozenset[tuple[str, str]]:
 
 def _pairs(sentence: str) -> set[tuple[str, str]]:
     words = [_START, *(token.lower() for token in _TOKEN.findall(sentence)), _END]
-    return set(zip(words, words[1:], strict=False))
+    return set(itertools.pairwise(words))
 
 
 def fixed_words() -> frozenset[str]:

@@ -47,7 +47,11 @@ PLANS = (
             ("a", "Where shall we go this month? I thought of {bad}.", "Let's travel again. Do you like {bad}?"),
             ("b", "I have seen {bad} twice. Let's visit {city}.", "Not {bad} again. I dream of {city}."),
             ("a", "Nice, {city} then. Do we take the {slow}?", "{city} sounds great. By {slow}?"),
-            ("b", "The {slow} takes too long, the {transport} is better.", "No, not the {slow}. The {transport} is cheap."),
+            (
+                "b",
+                "The {slow} takes too long. Better the {transport}.",
+                "No, not the {slow}. The {transport} is cheap.",
+            ),
             ("a", "Good, I will book the {transport} for {day}.", "Then we leave on {day}."),
         ),
         summaries=(
@@ -117,8 +121,8 @@ PLANS = (
         distractors={"not": "borrowable", "bad": "day"},
         turns=(
             ("a", "Could you lend me your {not}?", "I need a {not}. May I borrow yours?"),
-            ("b", "The {not} is gone, but you can have the {borrowable}.", "Not the {not}, sorry. Take the {borrowable}."),
-            ("a", "The {borrowable} will do. May I keep it until {bad}?", "Thanks, the {borrowable} is fine. Until {bad}?"),
+            ("b", "The {not} is gone, but take the {borrowable}.", "Not the {not}, sorry. Take the {borrowable}."),
+            ("a", "The {borrowable} will do. May I keep it until {bad}?", "Good, the {borrowable}. Until {bad}?"),
             ("b", "{bad} is too late, I need it on {day}.", "No, not until {bad}. Bring it back on {day}."),
             ("a", "Okay, until {day}. I'll fetch it at {time}.", "{day} is fine. I can come for it at {time}."),
         ),

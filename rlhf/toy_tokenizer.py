@@ -1,6 +1,7 @@
 """A tokenizer trained on the texts at hand: every frequent word one token, nothing ever lost."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -10,7 +11,7 @@ _PIECES = r" ?#\w+#| ?\p{L}+(?:'\p{L}+)?| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+?"
 """A word with the space before it, a number, a run of marks, one white space; #Person1# is one piece."""
 
 
-def train_tokenizer(texts: Iterable[str], *, vocabulary: int = 8000) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], *, vocabulary: int = 8000) -> Any:
     """Byte-level BPE with at most ``vocabulary`` tokens; decoding an encoded text gives the same text.
 
     Each line gets a space in front, so that a word has the same token at the start of a line and inside one. A
@@ -38,6 +39,5 @@ def train_tokenizer(texts: Iterable[str], *, vocabulary: int = 8000) -> PreTrain
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"$A {EOS}", special_tokens=[(EOS, tokenizer.token_to_id(EOS))]
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, clean_up_tokenization_spaces=False
-    )
+    made: Any = PreTrainedTokenizerFast
+    return made(tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, clean_up_tokenization_spaces=False)

@@ -138,7 +138,7 @@ TROUBLES = (
             ("b", "On {day}? Sure. Is it the {light}?", "Yes, gladly. Must we carry the {light}?"),
             ("a", "No, the {light} is sold. It's the {furniture}.", "Not the {light}, only the {furniture}."),
             ("b", "The {furniture} is heavy. Do we take the {small}?", "Okay, the {furniture}. With the {small}?"),
-            ("a", "The {small} is too small, we use the {transport}.", "No, not the {small}. I have got a {transport}."),
+            ("a", "The {small} is too small, so by {transport}.", "No, not the {small}. I have got a {transport}."),
         ),
         summaries=(
             "{b} will help {a} move the {furniture}[ by {transport}][ on {day}].",

@@ -8,6 +8,7 @@ from typing import Any
 from rlhf.config import SamplingConfig, SFTConfig, to_mapping
 from rlhf.evaluation_config import EvaluateConfig
 from rlhf.exceptions import ConfigError
+from rlhf.toy_settings import SFT_ON_FILES
 from rlhf.training_config import DPOConfig, PPOConfig, RewardConfig, with_preset
 from workers.exceptions import ConfigInvalid
 from workers.models import Algorithm, RunKind
@@ -49,7 +50,7 @@ ROUND_KINDS = (RunKind.REWARD, RunKind.EVALUATE, RunKind.GENERATE)
 ROUND_PROMPTS = 300  # how many prompts a round writes the next completions for, unless its config says otherwise
 TOY = "toy"
 # What the tiny policy is trained with from nothing; the defaults are for models that can write already.
-TOY_SFT: Mapping[str, Any] = {"batch_size": 64, "learning_rate": 3e-3, "warmup": 0.1}
+TOY_SFT: Mapping[str, Any] = to_mapping(SFT_ON_FILES)
 
 
 def preset_of(base_model: str) -> str:
