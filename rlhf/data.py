@@ -34,9 +34,11 @@ def read_prompts(path: Path | str, template: str = "{prompt}") -> list[Prompt]:
     prompts: dict[str, Prompt] = {}
     for where, row in _rows(Path(path)):
         raw = _prompt(row, where)
-        name = str(row.get("id") or text_id(raw))
+        given = row.get("id")
+        name = text_id(raw) if given is None or given == "" else str(given)
         if name in prompts:
-            raise DataError(f"{where}: the id {name!r} occurs twice: give each prompt its own id, or leave ids out.")
+            what = "this prompt" if name == text_id(raw) else f"the id {name!r}"
+            raise DataError(f"{where}: {what} occurs twice: remove one of the lines, or give each an id of its own.")
         prompts[name] = Prompt(name, template.replace("{prompt}", raw), _references(row, where))
     return list(prompts.values())
 

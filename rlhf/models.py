@@ -276,3 +276,5 @@ class Policy:
         if not isinstance(self.model, PeftModel):
             raise ModelError("The policy has no adapter to save.")
         self.model.save_pretrained(str(folder))
+        # peft writes a model card that nobody filled in.
+        (Path(folder) / "README.md").unlink(missing_ok=True)

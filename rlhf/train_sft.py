@@ -1,5 +1,6 @@
 """Supervised fine-tuning of a policy on prompts and targets, of all weights or by LoRA."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ def train_sft(
         weights=[len(pair.target) for pair in pairs],
         loss=lambda rows: (_summed_loss(policy, [pairs[row] for row in rows]), {}),
         lengths=[len(pair.prompt) + len(pair.target) for pair in pairs],
+        data=hashlib.sha256(repr(pairs).encode()).hexdigest(),
         validate=(lambda: _validate(policy, held_out, config.batch_size)) if held_out else None,
     )
     trainable, total = policy.count_parameters()

@@ -60,6 +60,7 @@ class Task:
     validate: Callable[[], Metrics] | None = None
     stop: Callable[[int, Metrics], str | None] | None = None  # a reason to stop, after a validation
     rates: Sequence[float] | None = None  # a learning rate for each parameter, where they differ
+    data: str = ""  # a hash of the examples: a checkpoint made with others is refused
 
 
 @dataclass(frozen=True)
@@ -224,6 +225,7 @@ class _Loop:
     def _made_for(self, total: int) -> dict[str, Any]:
         return {
             "task": self._task.name, "seed": self._seed, "steps": total, "examples": len(self._task.weights),
+            "data": self._task.data,
             **asdict(self._config),
         }  # fmt: skip
 

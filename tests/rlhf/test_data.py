@@ -42,6 +42,10 @@ def test_a_prompt_without_an_id_is_known_by_its_hash(tmp_path: Path) -> None:
     assert read_prompts(path, "Summarize: {prompt}") == [Prompt(text_id("text"), "Summarize: text")]
 
 
+def test_the_id_zero_is_an_id(tmp_path: Path) -> None:
+    assert read_prompts(_write(tmp_path / "p.jsonl", {"id": 0, "prompt": "text"}))[0].id == "0"
+
+
 def test_gzip_is_read(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"prompt": "text"}\n'))
@@ -79,6 +83,7 @@ def test_an_example_without_a_target_is_refused(tmp_path: Path) -> None:
         (['{"prompt": 3}'], "line 1: prompt must be a text"),
         (['{"prompt": "a", "summaries": [1]}'], "line 1: summaries must be"),
         (['{"id": 1, "prompt": "a"}', '{"id": 1, "prompt": "b"}'], "line 2: the id '1' occurs twice"),
+        (['{"prompt": "a"}', '{"prompt": "a"}'], "line 2: this prompt occurs twice"),
     ],
 )
 def test_a_bad_line_is_refused_by_its_number(tmp_path: Path, lines: list[str], message: str) -> None:

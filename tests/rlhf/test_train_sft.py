@@ -8,7 +8,7 @@ import torch
 
 from rlhf.checkpoints import artifact_hash, read_artifact
 from rlhf.config import LoraSpec, SamplingConfig, SFTConfig
-from rlhf.exceptions import Cancelled, DataError
+from rlhf.exceptions import Cancelled, ConfigError, DataError
 from rlhf.generate import generate
 from rlhf.models import Policy
 from rlhf.train_sft import train_sft
@@ -53,13 +53,24 @@ def test_the_same_seed_gives_the_same_hash(tmp_path: Path) -> None:
     assert _train(tmp_path / "a", config=config).sha256 == _train(tmp_path / "b", config=config).sha256
 
 
-def test_a_broken_run_goes_on_and_ends_in_the_same_model(tmp_path: Path) -> None:
-    config = replace(CONFIG, epochs=6, checkpoint_every=2)
+@pytest.mark.parametrize("lora", [None, LoraSpec(rank=2, alpha=2, dropout=0.3)])
+def test_a_broken_run_goes_on_and_ends_in_the_same_model(tmp_path: Path, lora: LoraSpec | None) -> None:
+    config = replace(CONFIG, epochs=6, checkpoint_every=2, lora=lora)
     unbroken = _train(tmp_path / "a", config=config)
     with pytest.raises(Cancelled):
         _train(tmp_path / "b", config=config, notes=Notes(stop_after=3))
     assert _train(tmp_path / "b", config=config).sha256 == unbroken.sha256
     assert not (tmp_path / "b" / "out" / "checkpoint").exists()
+
+
+def test_a_checkpoint_of_other_examples_is_refused(tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=6, checkpoint_every=2)
+    with pytest.raises(Cancelled):
+        _train(tmp_path, config=config, notes=Notes(stop_after=3))
+    policy = tiny_policy(tmp_path / "base")
+    others = [*EXAMPLES[:3], Example("bob", "bob")]
+    with pytest.raises(ConfigError, match="belongs to another training"):
+        train_sft(config, policy, others, [], tmp_path / "out", seed=0, reporter=Silent())
 
 
 def test_the_loss_is_the_mean_over_target_tokens(tmp_path: Path) -> None:
