@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from annotation.models import Project, Task
 from annotation.users import User
@@ -24,6 +24,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Only a failure waits this long: the tests share their cores with whatever else is tested.
+SLOW_MACHINE_MS = 30_000
+expect.set_options(timeout=SLOW_MACHINE_MS / 2)
 AXE = Path(settings.BASE_DIR) / "node_modules" / "axe-core" / "axe.min.js"
 
 DIALOGUE = """Anna: Hi Tom, are you still up for the museum on Saturday?
@@ -80,7 +83,7 @@ def open_page(browser: Browser, live_server, problems: list[str]) -> Iterator[Ca
         client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
         context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(SLOW_MACHINE_MS)
         page.on("console", lambda message: message.type == "error" and problems.append(message.text))
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.goto(live_server.url + path)

@@ -58,9 +58,20 @@ def texts(ranking: Ranking) -> list[list[str]]:
     return [sorted(known[one] for one in group) for group in ranking.groups]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
     """Wait for the database: the page tells of a write only after it."""
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert condition()
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds against WCAG 2.2 AA; the page has axe loaded."""
+    found = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})")
+    return [
+        f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical", "moderate")
+        for node in rule["nodes"]
+    ]

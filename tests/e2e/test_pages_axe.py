@@ -10,7 +10,7 @@ from tests.webapp.test_roles import PAGES, arguments
 __all__ = ["world"]  # a fixture of the web pages' tests
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-PARTS = {"run_status", "run_log", "round_live", "rank"}
+PARTS = {"run_status", "run_log", "round_live", "project_live", "rank"}
 NAMES = [name for name, (method, _) in PAGES.items() if method == "get" and name not in PARTS]
 PHONE = {"width": 390, "height": 844}
 

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import AXE
-from tests.e2e.rank_page import PATH, RankPage
+from tests.e2e.rank_page import PATH, RankPage, serious
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 HOSTILE = (
@@ -71,13 +71,3 @@ def test_axe_finds_nothing_serious(open_page, alice, make_task, scheme, size):
     assert serious(page) == []
     rank.press("?")
     assert serious(page) == []
-
-
-def serious(page) -> list[str]:
-    found = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})")
-    return [
-        f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
-        for rule in found["violations"]
-        if rule["impact"] in ("serious", "critical", "moderate")
-        for node in rule["nodes"]
-    ]

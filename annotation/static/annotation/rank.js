@@ -191,7 +191,8 @@ class Page extends Desk {
     if (!this.reopened.current && this.task) this.held = { task: this.task, state: this.state, spent: this.watch.value };
     const found = await this.reopened.next();
     if (!found) return toast(this.reopened.problem);
-    this.show(found.task, ranking.fromDraft(found.task.completions.map(({ id }) => id), found.body));
+    const ids = found.task.completions.map(({ id }) => id);
+    this.show(found.task, ranking.fromDraft(ids, found.body), found.body.duration_ms ?? 0);
     this.connection();
     this.notices.say("Reopened. Enter saves the change, Escape leaves it as it was.");
   }
