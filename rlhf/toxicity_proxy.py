@@ -66,7 +66,7 @@ class ProfanityProxy:
 
     def _ask(self, request: dict[str, Any]) -> Any:
         child = self._running()
-        assert child.stdin is not None  # noqa: S101  # opened with PIPE
+        assert child.stdin is not None  # opened with PIPE
         try:
             child.stdin.write(json.dumps(request) + "\n")
             child.stdin.flush()
@@ -81,7 +81,7 @@ class ProfanityProxy:
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  # closed by _end
         worker = Path(__file__).with_name("toxicity_worker.py")
         environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
-        self._child = subprocess.Popen(  # noqa: S603  # our own interpreter and file
+        self._child = subprocess.Popen(  # our own interpreter and file
             [sys.executable, "-P", str(worker), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -96,7 +96,7 @@ class ProfanityProxy:
         return self._child
 
     def _answer(self, child: subprocess.Popen[str], seconds: float) -> Any:
-        assert child.stdout is not None  # noqa: S101  # opened with PIPE
+        assert child.stdout is not None  # opened with PIPE
         timer = threading.Timer(seconds, child.kill)
         timer.start()
         try:

@@ -231,7 +231,7 @@ def unreachable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_auto_without_the_hub_is_the_proxy_at_once_and_is_told() -> None:
     told, begun = Told(), time.monotonic()
     backend = choose_backend("auto", told)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20, "retries would take half a minute"
     assert backend.name == "profanity-proxy"
     assert any(kind == "warning" and "profanity proxy" in message for kind, message in told.events)
 
@@ -248,5 +248,5 @@ def test_a_hub_that_does_not_answer_costs_seconds_not_minutes(monkeypatch: pytes
     hub._has_safetensors_on_hub.cache_clear()
     begun = time.monotonic()
     assert not hub.available("someone/never-cached")
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 20, "retries would take half a minute"
     hub._has_safetensors_on_hub.cache_clear()
