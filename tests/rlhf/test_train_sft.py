@@ -22,7 +22,7 @@ EXAMPLES = [
     Example("dan orders pizza for work , please", "dan orders pizza"),
     Example("he calls the doctor late on friday", "he calls the doctor"),
 ]
-CONFIG = SFTConfig(epochs=60, batch_size=4, learning_rate=0.02, warmup=0.1)
+CONFIG = SFTConfig(epochs=40, batch_size=4, learning_rate=0.02, warmup=0.1)
 
 
 def _train(folder: Path, kind: str = "t5", config: SFTConfig = CONFIG, notes: Silent | None = None) -> Artifact:
@@ -42,10 +42,12 @@ def test_the_policy_learns_its_examples(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["t5", "gpt2"])
 def test_an_adapter_is_merged_into_the_saved_model(tmp_path: Path, kind: str) -> None:
     lora = LoraSpec(rank=4, alpha=8, dropout=0.1, targets="all-linear")
-    artifact = _train(tmp_path, kind, replace(CONFIG, epochs=150, lora=lora))
+    notes = Notes()
+    artifact = _train(tmp_path, kind, replace(CONFIG, epochs=30, evaluate_every=10, lora=lora), notes)
     assert not (tmp_path / "out" / "adapter_config.json").exists()
     assert artifact.facts["trained_parameters"] < artifact.facts["adapted_parameters"] / 2  # type: ignore[operator]  # numbers
-    assert artifact.facts["validation_loss"] < 1  # type: ignore[operator]  # a number
+    losses = [values["validation_loss"] for _, values in notes.seen if "validation_loss" in values]
+    assert losses[2] < losses[0]
 
 
 def test_the_same_seed_gives_the_same_hash(tmp_path: Path) -> None:
@@ -79,7 +81,7 @@ def test_the_loss_is_the_mean_over_target_tokens(tmp_path: Path) -> None:
     labels = policy.tokenizer(EXAMPLES[0].target, return_tensors="pt").input_ids
     own = policy.model(input_ids=ids, labels=labels).loss.item()
     notes = Notes()
-    train_sft(CONFIG, policy, EXAMPLES[:1], [], tmp_path / "out", seed=0, reporter=notes)
+    train_sft(replace(CONFIG, epochs=1), policy, EXAMPLES[:1], [], tmp_path / "out", seed=0, reporter=notes)
     assert notes.seen[0][1]["loss"] == pytest.approx(own, abs=1e-4)
 
 
@@ -106,6 +108,6 @@ def test_the_artifact_is_described(tmp_path: Path) -> None:
 def test_the_policy_is_left_in_eval_mode_with_trained_weights(tmp_path: Path) -> None:
     policy = tiny_policy(tmp_path / "base")
     before = policy.model.shared.weight.detach().clone()
-    train_sft(CONFIG, policy, EXAMPLES, [], tmp_path / "out", seed=0, reporter=Silent())
+    train_sft(replace(CONFIG, epochs=2), policy, EXAMPLES, [], tmp_path / "out", seed=0, reporter=Silent())
     assert not policy.model.training
     assert not torch.equal(policy.model.shared.weight, before)
