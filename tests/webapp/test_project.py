@@ -96,3 +96,16 @@ def test_the_page_shows_the_guidelines_as_markdown(lead, project):
     project.guidelines = "Be **kind**."
     project.save()
     assert "<strong>kind</strong>" in lead.get(reverse("project", args=["dialogues"])).content.decode()
+
+
+def test_while_something_runs_the_page_asks_for_itself_again(lead, project):
+    run_make(project, state=RunState.RUNNING, progress=0.5)
+    assert (
+        f'hx-get="{reverse("project_live", args=["dialogues"])}"'
+        in lead.get(reverse("project", args=["dialogues"])).content.decode()
+    )
+
+
+def test_when_nothing_runs_it_does_not(lead, project):
+    assert "project_live" not in lead.get(reverse("project", args=["dialogues"])).content.decode()
+    assert "hx-get" not in lead.get(reverse("project_live", args=["dialogues"])).content.decode()

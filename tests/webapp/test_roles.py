@@ -15,6 +15,7 @@ LEAD = {"lena"}
 # name: (method, who may)
 PAGES: Mapping[str, tuple[str, set[str]]] = {
     "project": ("get", ALL),
+    "project_live": ("get", ALL),
     "rank": ("get", ALL),
     "labels": ("get", ALL),
     "models": ("get", ALL),
@@ -42,7 +43,7 @@ OPEN = {
     *("login", "logout", "password_reset", "password_reset_done", "password_reset_confirm", "invitation"),
     *("healthz", "readyz"),
 }
-API_PAGES = {"schema", "docs"}
+API_PAGES = {"schema", "docs"}  # for everybody who is logged in
 
 
 def named(patterns: list[URLPattern | URLResolver]) -> Iterator[tuple[str, URLPattern]]:
@@ -103,6 +104,11 @@ def test_a_stranger_without_a_token_is_refused_by_the_api(name, client, db):
     values = {key: examples.get(key, 1) for key in NAMES[name].pattern.converters}
     response = client.get(reverse(name, kwargs=values))
     assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
+
+
+@pytest.mark.parametrize(("name", "status"), [("docs", 302), ("schema", 401)])
+def test_a_stranger_does_not_see_the_api_s_description(name, status, client, db):
+    assert client.get(reverse(name)).status_code == status
 
 
 def test_somebody_who_left_sees_no_project(world, client_for, lena):

@@ -61,6 +61,13 @@ def test_a_round_that_has_ended_does_not(show, world):
     assert "hx-get" not in show().content.decode().partition("round-live")[2]
 
 
+def test_a_reason_that_the_gate_gave_is_said_once(show, world):
+    world.round.gate = {"passed": False, "reasons": ["accuracy is too low."]}
+    world.round.error = "accuracy is too low. Send force."
+    world.round.save()
+    assert show().content.decode().count("accuracy is too low.") == 1
+
+
 def test_what_the_gate_found_is_shown(show, world):
     world.round.gate = {"passed": False, "reasons": ["accuracy 0.51 is too low"]}
     world.round.save()

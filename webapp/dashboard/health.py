@@ -9,7 +9,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
 from annotation.models import Assignment, AssignmentState, Task, TaskState
@@ -47,7 +47,7 @@ def tasks_missing() -> str | None:
 def broker_missing() -> str | None:
     """Why runs cannot be queued, or None."""
     try:
-        with Connection(settings.CELERY_BROKER_URL, connect_timeout=BROKER_TIMEOUT) as broker:
+        with Connection(settings.CELERY_BROKER_URL, connect_timeout=BROKER_TIMEOUT) as broker:  # type: ignore[no-untyped-call]  # kombu has no types
             broker.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_TIMEOUT)
     except (OperationalError, OSError) as error:
         logger.warning("The broker does not answer: %s", error)

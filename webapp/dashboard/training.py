@@ -7,11 +7,11 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
-from annotation.models import Project
+from annotation.models import Project, Split
 from annotation.quality import Figure, ceiling
 from webapp.dashboard.charts import DotChart, Row, dot_chart
 from webapp.dashboard.results import HEADLINES, metrics_of, newest_first_by_line, result_rows
-from workers.models import Evaluation, ModelKind, ModelVersion, Round, RoundState, Split
+from workers.models import Evaluation, ModelKind, ModelVersion, Round, RoundState
 from workers.selectors import round_detail
 
 
@@ -40,11 +40,18 @@ def round_figures(round_: Round) -> dict[str, Any]:
         "round": round_,
         "live": round_.state == RoundState.RUNNING,
         "steps": detail["steps"],
+        "error": round_error(round_),
         "band": band,
         "accuracy": accuracy_chart(round_, detail["models"], band),
         "metrics": metrics,
         "results": result_rows(evaluations, metrics),
     }
+
+
+def round_error(round_: Round) -> str:
+    """Why the round failed, unless the gate's reasons say it already."""
+    reasons = round_.gate.get("reasons") or []
+    return "" if any(reason in round_.error for reason in reasons) else round_.error
 
 
 def anchor_evaluations(round_: Round) -> list[Evaluation]:

@@ -11,6 +11,7 @@ urlpatterns = [
     path("projects/new/", projects.create, name="project_create"),
     path("preview/", projects.preview, name="markdown_preview"),
     path(PROJECT, projects.detail, name="project"),
+    path(f"{PROJECT}live/", projects.live, name="project_live"),
     path(f"{PROJECT}settings/", projects.update, name="project_update"),
     path(f"{PROJECT}import/", imports.prompts_import_page, name="prompts_import"),
     path(f"{PROJECT}members/", members.members, name="members"),

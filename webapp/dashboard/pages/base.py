@@ -83,3 +83,8 @@ def refused(request: HttpRequest, error: KedgeError) -> None:
     if isinstance(error, NotFound | Forbidden):
         raise error
     messages.error(request, error.detail)
+
+
+def may_do(request: HttpRequest, project: Project) -> frozenset[str]:
+    """Everything the reader may do in the project."""
+    return capabilities_of(role_of(project=project, user=actor_of(request)))

@@ -4,7 +4,6 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from annotation.models import Project
-from annotation.permissions import role_of
 from annotation.selectors import project_quality, project_stats
 from webapp.dashboard.labels import (
     agreement_charts,
@@ -17,7 +16,7 @@ from webapp.dashboard.labels import (
     strength_bar,
     tie_bar,
 )
-from webapp.dashboard.pages.base import actor_of, capabilities_of, project_page, project_render
+from webapp.dashboard.pages.base import actor_of, may_do, project_page, project_render
 
 
 @require_safe
@@ -25,7 +24,7 @@ from webapp.dashboard.pages.base import actor_of, capabilities_of, project_page,
 def labels(request: HttpRequest, project: Project) -> HttpResponse:
     """Members see the figures; agreement and other people's rows are for those who may see quality."""
     user = actor_of(request)
-    trusted = "see_quality" in capabilities_of(role_of(project=project, user=user))
+    trusted = "see_quality" in may_do(request, project)
     stats = project_stats(project, annotator=None if trusted else user)
     quality = project_quality(project) if trusted else None
     context = {

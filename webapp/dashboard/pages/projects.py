@@ -13,7 +13,7 @@ from annotation.permissions import may_create_projects
 from annotation.services import project_create, project_update
 from webapp.dashboard.forms import ProjectCreateForm, ProjectForm
 from webapp.dashboard.overview import actions_next, loop_state, project_rows, runs_live
-from webapp.dashboard.pages.base import actor_of, capabilities_of, errors_show, project_page, project_render, role_of
+from webapp.dashboard.pages.base import actor_of, errors_show, may_do, project_page, project_render
 
 
 @require_safe
@@ -67,14 +67,21 @@ def preview(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/_preview.html", {"text": request.POST.get("guidelines", "")[:100_000]})
 
 
+def _standing(request: HttpRequest, project: Project) -> dict[str, object]:
+    loop = loop_state(project)
+    actions = actions_next(project, loop, may_do(request, project))
+    return {"loop": loop, "actions": actions, "running_runs": runs_live(project)}
+
+
 @require_safe
 @project_page("see_project")
 def detail(request: HttpRequest, project: Project) -> HttpResponse:
-    loop = loop_state(project)
-    can = capabilities_of(role_of(project=project, user=actor_of(request)))
-    context = {
-        "loop": loop,
-        "actions": actions_next(project, loop, can),
-        "running_runs": runs_live(project),
-    }
-    return project_render(request, project, "project", context)
+    """Where the loop stands, and what to do next."""
+    return project_render(request, project, "project", _standing(request, project))
+
+
+@require_safe
+@project_page("see_project")
+def live(request: HttpRequest, project: Project) -> HttpResponse:
+    """The part of the home that is asked for again while something runs."""
+    return project_render(request, project, "_project_live", _standing(request, project))

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from annotation.exceptions import Forbidden, KedgeError
 from annotation.models import Project
 from webapp.dashboard.forms import RoundForm
-from webapp.dashboard.pages.base import actor_of, capabilities_of, errors_show, project_page, project_render, role_of
+from webapp.dashboard.pages.base import actor_of, errors_show, may_do, project_page, project_render
 from webapp.dashboard.training import curl_round, round_figures
 from workers.exceptions import GateClosed
 from workers.models import Round, RoundState
@@ -23,7 +23,7 @@ from workers.services import round_start
 def rounds(request: HttpRequest, project: Project) -> HttpResponse:
     """All rounds; a POST starts the next one."""
     user = actor_of(request)
-    may_start = "train" in capabilities_of(role_of(project=project, user=user))
+    may_start = "train" in may_do(request, project)
     if request.method == "POST" and not may_start:
         raise Forbidden("Your role in this project does not start rounds.")
     form = RoundForm(request.POST or None)

@@ -67,7 +67,7 @@ class Chart {
       width: this.width(),
       height: TALL,
       cursor: { y: false, sync: { key: "run" } },
-      legend: { show: names.length > 1 || this.spec.target !== null, live: false },
+      legend: { show: names.length > 1, live: false },
       scales: { x: { time: false }, y: { range: (_, low, high) => this.range(low, high) } },
       axes: [
         { ...axis, label: "step", labelSize: 16, size: 34, labelFont: "11px sans-serif", font: "11px sans-serif" },
