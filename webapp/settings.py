@@ -206,5 +206,5 @@ CELERY_BEAT_SCHEDULE = {
 # How many runs one host trains at once; several workers on it share the places.
 RUN_SLOTS = env.int("RUN_SLOTS", default=1)
 # A run whose process gives no sign of life for so long is taken over by another worker.
-RUN_STALE_SECONDS = env.int("RUN_STALE_SECONDS", default=30)
+RUN_STALE_SECONDS = env.int("RUN_STALE_SECONDS", default=60)
 RUN_TIMEOUT_SECONDS = env.int("RUN_TIMEOUT_SECONDS", default=24 * 3600)

@@ -12,8 +12,12 @@ import signal
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, connection
+
+if TYPE_CHECKING:
+    from workers.reporter import RunReporter
 
 PARENT_SECONDS = 1.0
 HEARTBEAT_SECONDS = 4.0
@@ -73,28 +77,32 @@ def _terminations() -> int:
 
 def _heart(run_id: int, attempt: int, parent: int, terminations: int) -> None:
     """Heartbeats; ends the process when it was replaced, when its parent died, or when it is asked to stop."""
-    from workers.exceptions import RunReplaced
     from workers.reporter import RunReporter
 
     reporter = RunReporter(run_id=run_id, attempt=attempt)
-    beaten = time.monotonic()
+    beaten = 0.0
     while True:
+        if time.monotonic() - beaten >= HEARTBEAT_SECONDS:
+            _beat(reporter, **({} if beaten else {"phase": "loading the libraries"}))
+            beaten = time.monotonic()
         ready, _, _ = select.select([terminations], [], [], PARENT_SECONDS)
         stop = bool(ready) and signal.SIGTERM in os.read(terminations, 64)
         if stop or _orphaned(parent):
             _put_back(run_id, attempt, orphaned=_orphaned(parent))
             _leave(EXIT_STOPPED)
-        if time.monotonic() - beaten < HEARTBEAT_SECONDS:
-            continue
-        beaten = time.monotonic()
-        try:
-            reporter.beat()
-        except RunReplaced:
-            _leave(EXIT_REPLACED)
-        except DatabaseError as error:
-            # A database that is away for a moment must not end a training; if it stays away, the run is taken over.
-            print(f"no heartbeat: {error}", file=sys.stderr, flush=True)
-            connection.close()
+
+
+def _beat(reporter: "RunReporter", **changes: str) -> None:
+    from workers.exceptions import RunReplaced
+
+    try:
+        reporter.beat(**changes)
+    except RunReplaced:
+        _leave(EXIT_REPLACED)
+    except DatabaseError as error:
+        # A database that is away for a moment must not end a training; if it stays away, the run is taken over.
+        print(f"no heartbeat: {error}", file=sys.stderr, flush=True)
+        connection.close()
 
 
 def _put_back(run_id: int, attempt: int, *, orphaned: bool) -> None:

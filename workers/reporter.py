@@ -88,9 +88,9 @@ class RunReporter:
             )
         self._flushed = time.monotonic()
 
-    def beat(self) -> None:
+    def beat(self, **changes: str) -> None:
         """One heartbeat, from the thread that keeps a long torch step from looking dead. Raises RunReplaced."""
-        if not self._owned().update(heartbeat_at=timezone.now()):
+        if not self._owned().update(heartbeat_at=timezone.now(), **changes):
             self._replaced.set()
             self._check()
 

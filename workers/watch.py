@@ -15,13 +15,14 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.utils import timezone
 
 from workers import storage
 from workers.exceptions import StaleTransition
 from workers.models import Run, RunEvent, RunState
 from workers.services.endings import run_cancelled, run_fail, run_put_back
 from workers.services.recovery import runs_wake
-from workers.services.runs import run_claim
+from workers.services.runs import PHASE_STARTING, run_claim
 
 logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.2
@@ -126,6 +127,8 @@ class _Watch:
     def _look(self, now: float) -> str:
         try:
             row = Run.objects.filter(pk=self.run_id, attempt=self.attempt, state=RunState.RUNNING)
+            # The child beats as soon as Django is set up; on a busy machine that may take longer than a silence may.
+            row.filter(phase=PHASE_STARTING).update(heartbeat_at=timezone.now())
             asked = row.values_list("cancel_requested", flat=True).first()
         except DatabaseError as error:
             logger.warning("run %s: the database cannot be asked: %s", self.run_id, error)

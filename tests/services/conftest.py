@@ -21,7 +21,7 @@ from webapp.broker import redis_binary, wait_for_redis
 from workers import dispatch
 from workers.models import Run, RunState
 
-STALE_SECONDS = 8
+STALE_SECONDS = 20
 
 
 class Worker:

@@ -18,6 +18,7 @@ from workers.services.inputs import inputs_resolve
 from workers.states import run_move
 
 SEED_LIMIT = 2**31
+PHASE_STARTING = "starting"  # from the claim until the process that executes it gives its first sign of life
 
 
 def run_create(
@@ -78,7 +79,7 @@ def run_claim(*, run_id: int) -> int:
             heartbeat_at=now,
             worker=worker_name(),
             progress=0.0,
-            phase="starting",
+            phase=PHASE_STARTING,
             code_version=code_version(),
             packages=package_versions(),
         )
