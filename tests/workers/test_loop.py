@@ -18,22 +18,38 @@ from workers import loop
 from workers.loop import Loop, LoopPlan, row_table
 from workers.pipelines import sft
 
-FIGURES = (
-    "agreement reward_accuracy best_possible_accuracy true_utility true_win_rate kl length rouge1 rouge2 rougeL "
-    "rougeLsum toxicity"
-).split()
+FIGURES = [
+    "agreement",
+    "reward_accuracy",
+    "best_possible_accuracy",
+    "true_utility",
+    "true_win_rate",
+    "kl",
+    "length",
+    "rouge1",
+    "rouge2",
+    "rougeL",
+    "rougeLsum",
+    "toxicity",
+]
 HASHES = ("snapshot_hash", "reward_model_hash", "policy_hash")
 LORA = {"rank": 2, "alpha": 2, "targets": "all-linear"}
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """One tiny policy for all tests here."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def small(monkeypatch, settings, tmp_path):
+def small(monkeypatch, settings, tmp_path, cache):
     """Everything real, but a hundred times smaller: a policy that has hardly learnt to write."""
-    settings.DATA_DIR = settings.CACHE_DIR = tmp_path
+    settings.DATA_DIR, settings.CACHE_DIR = tmp_path, cache
     monkeypatch.setattr(loop, "GENERATED_PROMPTS", 120)
     monkeypatch.setattr(loop, "TEST_PROMPTS", 24)
     monkeypatch.setattr(loop, "HELD_OUT_PROMPTS", 16)
-    monkeypatch.setattr(sft, "train_tiny_policy", partial(toy.train_tiny_policy, count=1600))
+    monkeypatch.setattr(sft, "train_tiny_policy", partial(toy.train_tiny_policy, count=800))
     tiny = {
         training_config.RewardConfig: {"lora": LORA, "epochs": 1, "members": 1, "normalisation_samples": 16},
         training_config.PPOConfig: {"lora": LORA, "rollouts": 2, "rollout_prompts": 8, "held_out_samples": 16},
@@ -65,14 +81,14 @@ def test_a_round_reports_every_figure_with_its_interval(small, algorithm):
 @pytest.mark.slow
 @pytest.mark.django_db
 def test_the_same_seed_gives_the_same_hashes_on_another_database(small):
-    class Undo(Exception):
+    class UndoError(Exception):
         """Takes the first loop's rows out again; the second finds an empty database, with other ids."""
 
     found = []
     for _ in range(2):
-        with contextlib.suppress(Undo), transaction.atomic():
+        with contextlib.suppress(UndoError), transaction.atomic():
             found.append([row[name] for row in rounds(rounds=1, algorithm="dpo") for name in HASHES])
-            raise Undo
+            raise UndoError
     assert found[0] == found[1]
 
 
