@@ -1,7 +1,9 @@
 """What a line of an import says, checked, and the report on a whole file. No database here."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import IO, Any, BinaryIO
@@ -91,10 +93,27 @@ def rows_from(
     return rows_of(file, name, needs) if file is not None else rows_of_items(items or ())
 
 
-def put_aside(file: IO[str]) -> Iterator[list[dict[str, Any]]]:
-    """What was written to ``file``, read again in batches."""
-    file.seek(0)
-    lines = (json.loads(line) for line in file)
+@contextmanager
+def put_aside(
+    rows: Iterator[Row | BadRow], parse: Callable[[Row | BadRow], "NewPrompt | NewCompletion"], report: ImportReport
+) -> Iterator[IO[str]]:
+    """Check every row; the bad ones are in ``report``, the good ones in a temporary file for ``batches_of``.
+
+    This is done before the transaction, so that it only writes: on SQLite nobody else can write meanwhile.
+    """
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as good:
+        for row in rows:
+            try:
+                good.write(json.dumps(asdict(parse(row))) + "\n")
+            except InvalidInput as error:
+                report.reject(row.line, error.detail)
+        yield good
+
+
+def batches_of(good: IO[str]) -> Iterator[list[dict[str, Any]]]:
+    """What was put aside, read again in batches."""
+    good.seek(0)
+    lines = (json.loads(line) for line in good)
     return iter(lambda: list(islice(lines, BATCH)), [])
 
 

@@ -79,12 +79,15 @@ class KedgeView(APIView):
 
     parser_classes = [JSONParser]
     max_body = 2 * 1024 * 1024
+    max_json = 16 * 1024 * 1024  # a JSON body is held in memory as a whole
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         length = str(request.META.get("CONTENT_LENGTH") or "0")
-        if length.isdigit() and int(length) > self.max_body:
-            raise TooLarge(f"The request has {length} bytes; {self.max_body} is the most here.")
+        as_json = not (request.content_type or "").startswith("multipart/")
+        limit = min(self.max_body, self.max_json) if as_json else self.max_body
+        if length.isdigit() and int(length) > limit:
+            raise TooLarge(f"The request has {length} bytes; {limit} is the most here.")
 
 
 def person(request: Request) -> User:

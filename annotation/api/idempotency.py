@@ -3,17 +3,19 @@
 The record of the answer is written in the transaction of the write itself, key first. Of two equal
 requests at once, the second waits at the key's unique constraint (or at SQLite's write lock) until
 the first has ended, and then finds its answer. An error is not remembered: it undid everything, and
-the same request may succeed later.
+the same request may succeed later. A person's answers are kept for a week.
 """
 
 import hashlib
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,6 +27,7 @@ from annotation.models import IdempotentRequest
 
 HEADER = "Idempotency-Key"
 MAX_KEY = 200
+KEPT = timedelta(days=7)
 Handler = Callable[..., Response]
 
 
@@ -62,6 +65,8 @@ class _Known(Exception):  # noqa: N818 -- not an error: the way out of the trans
 
 def _claim(request: Request, key: str, fingerprint: str) -> IdempotentRequest:
     user = person(request)
+    old = timezone.now() - KEPT
+    IdempotentRequest.objects.filter(user=user, created_at__lt=old).delete()
     try:
         with transaction.atomic():  # a savepoint: PostgreSQL goes on after the IntegrityError
             return IdempotentRequest.objects.create(user=user, key=key, fingerprint=fingerprint, status=0)

@@ -1,7 +1,6 @@
 """What goes in and out in bulk: imports, pairs, snapshots."""
 
 import tempfile
-from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from django.http import FileResponse, StreamingHttpResponse
@@ -20,7 +19,16 @@ from annotation.api.base import NEXT_PAGE, KedgeView, answers, page, paged, pers
 from annotation.api.idempotency import idempotent
 from annotation.exceptions import InvalidInput, NotFound
 from annotation.exporters import FORMATS, LAYOUTS, export_check, pairs_as_lines, pairs_as_parquet
-from annotation.importers import ImportReport
+from annotation.importers import (
+    COMPLETION_NEEDS,
+    PROMPT_NEEDS,
+    CompletionReport,
+    ImportReport,
+    completion_of,
+    prompt_of,
+    put_aside,
+    rows_from,
+)
 from annotation.models import Project, Snapshot
 from annotation.permissions import project_get
 from annotation.readers import MAX_FILE
@@ -65,17 +73,13 @@ class ImportView(KedgeView):
     parser_classes = [JSONParser, MultiPartParser]
     max_body = MAX_FILE + 1024 * 1024
 
-    def run(self, request: Request, slug: str, service: Callable[..., ImportReport]) -> Response:
-        project = project_get(slug=slug, user=request.user, capability="import")
-        report = service(project=project, actor=person(request), **_source(request))
-        return Response(report.as_dict())
 
-
-def _source(request: Request) -> dict[str, Any]:
+def _source(request: Request) -> tuple[BinaryIO | None, list[Any] | None, str]:
+    """The file, or the objects; and what to call it."""
     if file := request.FILES.get("file"):
-        return {"file": file.file, "name": str(file.name)}
+        return file.file, None, str(file.name)
     if isinstance(request.data, list):
-        return {"items": request.data, "name": "API"}
+        return None, request.data, "API"
     message = "Send a file in the form field 'file', or a JSON list of objects."
     raise InvalidInput(message, fields={"file": [message]})
 
@@ -85,26 +89,40 @@ BODY = {"multipart/form-data": ImportFileSerializer, "application/json": OpenApi
 
 class PromptsImportView(ImportView):
     @extend_schema(operation_id="prompts_import", request=BODY, responses=answers({200: ImportReportSerializer}, 409))
-    @idempotent
     def post(self, request: Request, slug: str) -> Response:
         """Import prompts: prompt (or dialogue, text), id, references (or summaries, summary).
 
         Good lines are imported, bad ones are reported; a file that cannot be read to its end imports nothing.
         """
-        return self.run(request, slug, services.prompts_import)
+        project = project_get(slug=slug, user=request.user, capability="import")
+        file, items, name = _source(request)
+        report = ImportReport()
+        with put_aside(rows_from(file, items, name, PROMPT_NEEDS), prompt_of, report) as good:
+            return self.store(request, project=project, good=good, report=report, name=name, actor=person(request))
+
+    @idempotent  # the key is claimed in the transaction that writes, not in the one that reads the file
+    def store(self, request: Request, **parts: Any) -> Response:
+        return Response(services.prompts_store(**parts).as_dict())
 
 
 class CompletionsImportView(ImportView):
     @extend_schema(
         operation_id="completions_import", request=BODY, responses=answers({200: CompletionReportSerializer}, 409)
     )
-    @idempotent
     def post(self, request: Request, slug: str) -> Response:
         """Import completions of other models: ``prompt_id`` (or ``prompt``), ``source``, ``completion``.
 
         Prompts that then have as many completions as a task shows become tasks at once.
         """
-        return self.run(request, slug, services.completions_import)
+        project = project_get(slug=slug, user=request.user, capability="import")
+        file, items, name = _source(request)
+        report = CompletionReport()
+        with put_aside(rows_from(file, items, name, COMPLETION_NEEDS), completion_of, report) as good:
+            return self.store(request, project=project, good=good, report=report, name=name, actor=person(request))
+
+    @idempotent
+    def store(self, request: Request, **parts: Any) -> Response:
+        return Response(services.completions_store(**parts).as_dict())
 
 
 class OwnFormat(DefaultContentNegotiation):

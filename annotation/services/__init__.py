@@ -3,10 +3,10 @@
 from annotation.distribution import leases_expire, task_next
 from annotation.services.assignments import assignment_get, assignment_release, assignment_skip, draft_save
 from annotation.services.audit import audit_record
-from annotation.services.completions import completions_import
+from annotation.services.completions import completions_import, completions_store
 from annotation.services.people import annotators_add
 from annotation.services.projects import member_remove, member_set, project_create, project_update
-from annotation.services.prompts import prompts_import
+from annotation.services.prompts import prompts_import, prompts_store
 from annotation.services.rankings import answer_submit, ranking_revise, ranking_submit
 from annotation.services.snapshots import snapshot_freeze
 from annotation.services.tasks import tasks_close, tasks_create
@@ -19,6 +19,7 @@ __all__ = [
     "assignment_skip",
     "audit_record",
     "completions_import",
+    "completions_store",
     "draft_save",
     "leases_expire",
     "member_remove",
@@ -26,6 +27,7 @@ __all__ = [
     "project_create",
     "project_update",
     "prompts_import",
+    "prompts_store",
     "ranking_revise",
     "ranking_submit",
     "snapshot_freeze",

@@ -1,20 +1,17 @@
 """Completions of other models from files into the project, and the tasks that follow from them."""
 
-import json
-import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from django.db import transaction
 from django.db.models import Max, Q
 
-from annotation.exceptions import InvalidInput
 from annotation.importers import (
     COMPLETION_NEEDS,
     CompletionReport,
     ImportReport,
     NewCompletion,
+    batches_of,
     completion_of,
     put_aside,
     rows_from,
@@ -39,28 +36,30 @@ def completions_import(
     completions become tasks of the newest round at once.
     """
     report = CompletionReport()
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as good:
-        for row in rows_from(file, items, name, COMPLETION_NEEDS):
-            try:
-                good.write(json.dumps(asdict(completion_of(row))) + "\n")
-            except InvalidInput as error:
-                report.reject(row.line, error.detail)
-        with transaction.atomic():
-            Project.objects.select_for_update().get(pk=project.pk)
-            touched: set[int] = set()
-            for batch in put_aside(good):
-                touched |= _write(project, [NewCompletion(**values) for values in batch], report)
-            report.tasks = _tasks(project, touched, actor)
-            audit_record(
-                verb="completions.import",
-                actor=actor,
-                project=project,
-                target=name,
-                created=report.created,
-                duplicates=report.duplicates,
-                rejected=report.rejected_count,
-                tasks=report.tasks,
-            )
+    with put_aside(rows_from(file, items, name, COMPLETION_NEEDS), completion_of, report) as good:
+        return completions_store(project=project, good=good, report=report, name=name, actor=actor)
+
+
+def completions_store(
+    *, project: Project, good: IO[str], report: CompletionReport, name: str, actor: User | None
+) -> CompletionReport:
+    """The second half of completions_import: one transaction over what put_aside left in ``good``."""
+    with transaction.atomic():
+        Project.objects.select_for_update().get(pk=project.pk)
+        touched: set[int] = set()
+        for batch in batches_of(good):
+            touched |= _write(project, [NewCompletion(**values) for values in batch], report)
+        report.tasks = _tasks(project, touched, actor)
+        audit_record(
+            verb="completions.import",
+            actor=actor,
+            project=project,
+            target=name,
+            created=report.created,
+            duplicates=report.duplicates,
+            rejected=report.rejected_count,
+            tasks=report.tasks,
+        )
     return report
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from annotation.distribution import lease_end
 from annotation.exceptions import Conflict, InvalidInput, NotFound, StaleTransition
@@ -33,10 +33,12 @@ def project_create(*, actor: User | None, slug: str, name: str, split_salt: str 
     project = Project(slug=slug, name=name, split_salt=split_salt or slug, created_by=actor)
     with transaction.atomic():
         _apply(project, values)
-        if Project.objects.filter(slug=slug).exists():
+        try:
+            with transaction.atomic():
+                project.save()
+        except IntegrityError as error:
             message = "There is a project with this address already: choose another."
-            raise InvalidInput(message, fields={"slug": [message]})
-        project.save()
+            raise InvalidInput(message, fields={"slug": [message]}) from error
         if actor is not None:
             Membership.objects.create(project=project, user=actor, role=Role.LEAD)
         audit_record(verb="project.create", actor=actor, project=project, target=slug)

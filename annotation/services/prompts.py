@@ -1,23 +1,18 @@
 """Prompts from files into the project.
 
 Good lines of a file with bad lines are imported, all in one transaction; a file that cannot be read
-to its end imports nothing. Lines are checked and put aside in a temporary file first, so that the
-transaction only writes: on SQLite nobody else can write meanwhile.
+to its end imports nothing.
 """
 
-import json
-import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from functools import partial
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from django.db import transaction
 from django.db.models import Q
 
 from annotation.distribution import split_of
-from annotation.exceptions import InvalidInput
-from annotation.importers import PROMPT_NEEDS, ImportReport, NewPrompt, prompt_of, put_aside, rows_from
+from annotation.importers import PROMPT_NEEDS, ImportReport, NewPrompt, batches_of, prompt_of, put_aside, rows_from
 from annotation.models import Project, Prompt
 from annotation.services.audit import audit_record
 from annotation.signals import prompts_imported
@@ -38,29 +33,31 @@ def prompts_import(
     stands for another text is an error of its line. ImportRefused when the file cannot be read.
     """
     report = ImportReport()
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as good:
-        for row in rows_from(file, items, name, PROMPT_NEEDS):
-            try:
-                good.write(json.dumps(asdict(prompt_of(row))) + "\n")
-            except InvalidInput as error:
-                report.reject(row.line, error.detail)
-        with transaction.atomic():
-            # One import at a time, so that none is blind to what another is writing.
-            Project.objects.select_for_update().get(pk=project.pk)
-            for batch in put_aside(good):
-                _write(project, [NewPrompt(**values) for values in batch], name, report)
-            if report.created:
-                send = partial(prompts_imported.send, sender=Project, project=project, count=report.created)
-                transaction.on_commit(send)
-            audit_record(
-                verb="prompts.import",
-                actor=actor,
-                project=project,
-                target=name,
-                created=report.created,
-                duplicates=report.duplicates,
-                rejected=report.rejected_count,
-            )
+    with put_aside(rows_from(file, items, name, PROMPT_NEEDS), prompt_of, report) as good:
+        return prompts_store(project=project, good=good, report=report, name=name, actor=actor)
+
+
+def prompts_store(
+    *, project: Project, good: IO[str], report: ImportReport, name: str, actor: User | None
+) -> ImportReport:
+    """The second half of prompts_import: one transaction over what put_aside left in ``good``."""
+    with transaction.atomic():
+        # One import at a time, so that none is blind to what another is writing.
+        Project.objects.select_for_update().get(pk=project.pk)
+        for batch in batches_of(good):
+            _write(project, [NewPrompt(**values) for values in batch], name, report)
+        if report.created:
+            send = partial(prompts_imported.send, sender=Project, project=project, count=report.created)
+            transaction.on_commit(send)
+        audit_record(
+            verb="prompts.import",
+            actor=actor,
+            project=project,
+            target=name,
+            created=report.created,
+            duplicates=report.duplicates,
+            rejected=report.rejected_count,
+        )
     return report
 
 

@@ -1,9 +1,14 @@
 """The same write twice is done once."""
 
 import io
+from datetime import timedelta
 
 import pytest
+import time_machine
+from django.db import connection
+from django.utils import timezone
 
+from annotation.importers import prompt_of
 from annotation.models import IdempotentRequest, Project, Prompt
 
 BASE = "/api/v1/projects/"
@@ -72,3 +77,23 @@ def test_a_key_that_is_none(api_for, lena, project):
     client = api_for(lena)
     client.credentials(**client._credentials, HTTP_IDEMPOTENCY_KEY="k" * 201)
     assert client.patch(f"{BASE}dialogues/", {"name": "New"}, format="json").status_code == 400
+
+
+def test_an_answer_is_forgotten_after_a_week(api):
+    with time_machine.travel(timezone.now() - timedelta(days=8)):
+        api.patch(f"{BASE}dialogues/", {"name": "New"}, format="json")
+    assert api.patch(f"{BASE}dialogues/", {"name": "Newer"}, format="json").status_code == 200
+    assert IdempotentRequest.objects.count() == 1
+
+
+def test_a_file_is_read_outside_the_transaction_that_writes(api, monkeypatch):
+    depths = []
+
+    def look(row):
+        depths.append(len(connection.savepoint_ids))
+        return prompt_of(row)
+
+    monkeypatch.setattr("annotation.api.views_data.prompt_of", look)
+    before = len(connection.savepoint_ids)
+    api.post(f"{BASE}dialogues/prompts/import/", [{"prompt": "Hi."}], format="json")
+    assert depths == [before]
