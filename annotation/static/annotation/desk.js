@@ -76,7 +76,8 @@ export class Desk {
   async advance() {
     const next = this.supply.take(this.task.task);
     this.root.dataset.ahead = "";
-    if (next) this.show(next);
+    // Its clock starts when the server hears that it is on the screen.
+    if (next) this.show({ ...next, lease_expires: null });
     else this.rest("Loading the next task", "One moment.");
     await this.queue.flush();
     await this.refill();
