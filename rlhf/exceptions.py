@@ -21,7 +21,7 @@ class DataError(RlhfError):
     """A line, ranking or file cannot be used."""
 
 
-class PromptTooLong(RlhfError):
+class PromptTooLong(RlhfError):  # noqa: N818 - says what is wrong already
     """A text does not fit the model's limit."""
 
 
@@ -29,5 +29,5 @@ class ModelError(RlhfError):
     """A model cannot be found, loaded or used this way."""
 
 
-class Cancelled(RlhfError):
+class Cancelled(RlhfError):  # noqa: N818 - nobody made a mistake
     """Whoever started the training asked it to stop."""
