@@ -20,8 +20,8 @@ setup: .venv/installed node_modules/installed
 	@command -v $(PYTHON) >/dev/null || { echo "Kedge needs Python 3.11: install it, or name yours with 'make PYTHON=/path/to/python3.11 …'." >&2; exit 1; }
 	@echo "== Python environment (.venv): about 2.5 GB, a few minutes the first time"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --progress-bar on --quiet --disable-pip-version-check "torch==$$(sed -n 's/^torch==//p' requirements.lock)"
-	@$(BIN)/pip install --progress-bar on --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --disable-pip-version-check "torch==$$(sed -n 's/^torch==//p' requirements.lock)"
+	@$(BIN)/pip install --disable-pip-version-check -r requirements.lock
 	@touch $@
 
 # npm of the machine, else the one that a wheel brings.

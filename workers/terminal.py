@@ -44,10 +44,12 @@ class TerminalReporter:
             self._bar = None
 
     def _draw(self, done: int, total: int) -> None:
-        if self._bar is None:
-            self._bar = tqdm(total=total, desc=f"  {self._phase}", file=self._stream, dynamic_ncols=True, leave=True)
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)
+        bar: tqdm[object] = self._bar or tqdm(
+            total=total, desc=f"  {self._phase}", file=self._stream, dynamic_ncols=True
+        )
+        bar.total = total
+        bar.update(done - bar.n)
+        self._bar = bar
         if done >= total:
             self.close()
             self._phase = ""
