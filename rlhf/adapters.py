@@ -19,6 +19,7 @@ def fresh(model: Any, kind: Kind, spec: LoraSpec, *, seed: int) -> Any:
         lora_alpha=spec.alpha,
         lora_dropout=spec.dropout,
         target_modules=_targets(model, spec),
+        exclude_modules=r"(.*\.)?encoder\..*" if spec.decoder_only else None,  # BART: model.encoder
         fan_in_fan_out=model.config.model_type == "gpt2",  # its Conv1D keeps weights transposed
         task_type=TaskType.SEQ_2_SEQ_LM if kind == "seq2seq" else TaskType.CAUSAL_LM,
     )

@@ -131,6 +131,7 @@ class LoraSpec:
     alpha: int = 32  # scale; alpha = rank gives scale 1
     dropout: float = 0.0  # on the adapter's input, in supervised training only; reward, PPO and DPO need 0
     targets: tuple[str, ...] | Literal["all-linear"] = ("q", "v")  # names of layers; q, v = attention's queries, values
+    decoder_only: bool = False  # leaves an encoder as it is: then policy and reference share one reading of a prompt
 
     def __post_init__(self) -> None:
         require(self.rank >= 1, f"rank must be at least 1, not {self.rank}")

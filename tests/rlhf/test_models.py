@@ -166,6 +166,17 @@ def test_a_folder_without_an_adapter_is_refused(tmp_path: Path) -> None:
         tiny_policy(tmp_path / "t5").load_adapter(tmp_path)
 
 
+def test_an_adapter_of_the_decoder_alone_leaves_the_encoder_as_it_is(tmp_path: Path) -> None:
+    policy = tiny_policy(tmp_path)
+    before = policy.read_prompts(policy.encode_prompts(PROMPTS)).states
+    policy.add_lora(LoraSpec(rank=2, alpha=2, targets="all-linear", decoder_only=True), seed=1)
+    _shake(policy)
+    after = policy.read_prompts(policy.encode_prompts(PROMPTS)).states
+    assert before is not None
+    assert after is not None
+    assert torch.allclose(after, before, atol=1e-5)
+
+
 def test_an_untied_head_stays_untied(tmp_path: Path) -> None:
     policy = tiny_policy(tmp_path / "a", "t5-untied")
     policy.save(tmp_path / "b")
