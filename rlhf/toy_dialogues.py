@@ -10,7 +10,7 @@ from typing import Literal
 from rlhf.exceptions import DataError
 from rlhf.toy_plans import PLANS
 from rlhf.toy_scenario import Scenario, choose
-from rlhf.toy_talk import ASIDES, GOODBYES, GREETINGS
+from rlhf.toy_talk import ASIDES, GOODBYES, GREETINGS, SCENES
 from rlhf.toy_troubles import TROUBLES
 from rlhf.types import Example, Prompt
 
@@ -98,7 +98,7 @@ def _endless(seed: int) -> Iterator[Dialogue]:
 def _dialogue(scenario: Scenario, rng: random.Random) -> Dialogue:
     values = scenario.fill(rng)
     lines = _lines(scenario, rng)
-    text = "\n".join(f"{{{speaker}}}: {line}" for speaker, line in lines)
+    text = "\n".join([choose(rng, SCENES), *(f"{{{speaker}}}: {line}" for speaker, line in lines)])
     required = {slot: values[slot] for slot in ("a", "b", *scenario.required)}
     forbidden = {slot: word for slot, word in values.items() if slot not in required and f"{{{slot}}}" in text}
     filled = text.format_map(values)
@@ -122,9 +122,11 @@ def _lines(scenario: Scenario, rng: random.Random) -> list[tuple[str, str]]:
 
 def _references(scenario: Scenario, required: Mapping[str, str], rng: random.Random) -> tuple[str, ...]:
     """Every correct summary; the order differs from dialogue to dialogue, so that the first is of no special style."""
-    ways = [phrasing.format_map(required) for phrasing in scenario.phrasings()]
-    start = int(rng.random() * len(ways))
-    return tuple(ways[start:] + ways[:start])
+    wordings = scenario.wordings()
+    start = int(rng.random() * len(wordings))
+    ordered = wordings[start:] + wordings[:start]
+    turned = [phrasing for phrasing in scenario.phrasings() if phrasing not in wordings]
+    return tuple(phrasing.format_map(required) for phrasing in ordered + turned)
 
 
 def examples_of(chosen: list[Dialogue]) -> list[Example]:

@@ -4,14 +4,14 @@ import random
 from typing import Literal, get_args
 
 from rlhf.toy_dialogues import Dialogue, scenario_named, seeded
-from rlhf.toy_scenario import choose, parts, without
+from rlhf.toy_scenario import Scenario, choose, parts, without
 from rlhf.toy_talk import FILLER, INVENTED, RUDE
 from rlhf.toy_vocabulary import KINDS
 from rlhf.types import Example
 
 Flaw = Literal["wrong", "swapped", "missing", "invented", "long", "rude"]
 FLAWS: tuple[Flaw, ...] = get_args(Flaw)
-FLAWED_SHARE = 0.4
+FLAWED_SHARE = 0.42
 LONG_FACTOR = 1.5
 """A summary is too long when it has more than this many times the words of the longest correct one."""
 
@@ -21,9 +21,14 @@ def flawed_reference(dialogue: Dialogue, rng: random.Random) -> str:
     return flawed_by(dialogue, choose(rng, FLAWS), rng)
 
 
+def good_reference(dialogue: Dialogue, rng: random.Random) -> str:
+    """A correct summary in one of the corpus's own wordings."""
+    return choose(rng, _scenario(dialogue).wordings()).format_map(dialogue.facts.required)
+
+
 def flawed_by(dialogue: Dialogue, flaw: Flaw, rng: random.Random) -> str:
     """A summary with this flaw; where roles cannot be swapped (all is done together), a wrong word instead."""
-    good = choose(rng, dialogue.references)
+    good = good_reference(dialogue, rng)
     if flaw == "missing":
         return _missing(dialogue, rng)
     if flaw == "invented":
@@ -45,9 +50,13 @@ def sft_examples(chosen: list[Dialogue], *, seed: int, flawed_share: float = FLA
     for dialogue in chosen:
         rng = seeded("sft", seed, dialogue.id)
         flawed = rng.random() < flawed_share
-        target = flawed_reference(dialogue, rng) if flawed else choose(rng, dialogue.references)
+        target = flawed_reference(dialogue, rng) if flawed else good_reference(dialogue, rng)
         examples.append(Example(dialogue.text, target))
     return examples
+
+
+def _scenario(dialogue: Dialogue) -> Scenario:
+    return scenario_named(dialogue.facts.scenario)
 
 
 def _person(dialogue: Dialogue, rng: random.Random) -> str:
@@ -55,26 +64,26 @@ def _person(dialogue: Dialogue, rng: random.Random) -> str:
 
 
 def _missing(dialogue: Dialogue, rng: random.Random) -> str:
-    summary = choose(rng, scenario_named(dialogue.facts.scenario).summaries)
+    summary = choose(rng, _scenario(dialogue).summaries)
     return without(summary, int(rng.random() * parts(summary))).format_map(dialogue.facts.required)
 
 
 def _wrong(dialogue: Dialogue, rng: random.Random) -> str:
     """One fact replaced: by a word the dialogue rejects where there is one of its kind, else by another of its kind."""
     facts = dialogue.facts
-    scenario = scenario_named(facts.scenario)
+    scenario = _scenario(dialogue)
     slot = choose(rng, tuple(facts.required))
     kind = scenario.kinds[slot]
     rejected = [word for other, word in facts.forbidden.items() if scenario.kinds[other] == kind]
     others = rejected or [word for word in KINDS[kind] if word not in facts.required.values()]
     values = {**facts.required, slot: choose(rng, others)}
-    return choose(rng, scenario.phrasings()).format_map(values)
+    return choose(rng, scenario.wordings()).format_map(values)
 
 
 def _swapped(dialogue: Dialogue, rng: random.Random) -> str:
     required = dialogue.facts.required
     values = {**required, "a": required["b"], "b": required["a"]}
-    return choose(rng, scenario_named(dialogue.facts.scenario).phrasings()).format_map(values)
+    return choose(rng, _scenario(dialogue).wordings()).format_map(values)
 
 
 def _invention(dialogue: Dialogue, rng: random.Random) -> str:

@@ -154,6 +154,8 @@ def _role_contexts(scenario: str) -> dict[tuple[str, ...], str]:
             if token[1:-1] in _ROLES:
                 for context in _contexts(shapes, place):
                     seen.setdefault(context, set()).add(token[1:-1])
+    # Who is named first says nothing about who does what.
+    seen.pop(("before", _START, _START), None)
     return {context: next(iter(roles)) for context, roles in seen.items() if len(roles) == 1}
 
 

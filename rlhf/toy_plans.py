@@ -35,8 +35,8 @@ PLANS = (
         summaries=(
             "{a} and {b} order {dish}[ and {drink}][ for {time}].",
             "{a} and {b} will eat {dish}[ with {drink}][ at {time}].",
-            "{b} wants {dish}[ and {drink}], so {a} orders it[ for {time}].",
-            "{a} orders {dish}[ with {drink}] because {b} likes it[, and it comes at {time}].",
+            "{a} gets {dish}[ and {drink}] because {b} wants it[, and it comes at {time}].",
+            "{a} orders {dish}[ with {drink}] for {b}[, and it comes at {time}].",
         ),
     ),
     Scenario(
@@ -58,7 +58,7 @@ PLANS = (
             "{a} and {b} will go[ to {city}] by {transport}[ on {day}].",
             "{a} and {b} plan a trip[ to {city}] by {transport}[ on {day}].",
             "{a} and {b} take the {transport}[ to {city}][ on {day}].",
-            "{b} wants to visit {city}, so {a} and {b} leave[ by {transport}][ on {day}].",
+            "{a} books the {transport}[ to {city}][ on {day}] and goes with {b}.",
         ),
     ),
     Scenario(
@@ -76,7 +76,7 @@ PLANS = (
             "{a} and {b} will see the {show}[ in the {venue}][ on {day}].",
             "{a} and {b} go to the {venue}[ on {day}] for the {show}.",
             "{a} gets tickets for the {show}[ in the {venue}] and goes with {b}[ on {day}].",
-            "{b} wants to see the {show}, so {a} gets tickets[ for {day}][ in the {venue}].",
+            "{a} pays for the {show}[ in the {venue}][ on {day}] and takes {b} along.",
         ),
     ),
     Scenario(
@@ -93,8 +93,8 @@ PLANS = (
         summaries=(
             "{a} and {b} will give {c} a {gift}[ on {day}].",
             "{a} and {b} buy a {gift} for the birthday of {c}[ on {day}].",
-            "{c} has a birthday[ on {day}], and {a} and {b} will buy a {gift}.",
-            "For the birthday of {c}[ on {day}], {a} and {b} choose a {gift}.",
+            "{a} and {b} choose a {gift} for {c}[, who has a birthday on {day}].",
+            "{a} and {b} want to surprise {c} with a {gift}[ on {day}].",
         ),
     ),
     Scenario(
@@ -110,9 +110,9 @@ PLANS = (
         ),
         summaries=(
             "{a} will buy {first} and {second} for {b}[ and be back at {time}].",
-            "{b} asks {a} to buy {first}[ and {second}][ and to be home at {time}].",
+            "{a} must buy {first}[ and {second}] for {b}[ and be home at {time}].",
             "{a} buys {first} and {second} for {b}[ and comes home at {time}].",
-            "{b} needs {first} and {second}, so {a} goes shopping[ and comes back at {time}].",
+            "{a} goes shopping for {b}, buys {first} and {second}[ and comes back at {time}].",
         ),
     ),
     Scenario(
@@ -127,10 +127,10 @@ PLANS = (
             ("a", "Okay, until {day}. I'll fetch it at {time}.", "{day} is fine. I can come for it at {time}."),
         ),
         summaries=(
-            "{b} lends {a} the {borrowable}[ until {day}][, and {a} fetches it at {time}].",
+            "{a} gets the {borrowable} of {b}[ until {day}][ and comes for it at {time}].",
             "{a} borrows the {borrowable} from {b}[ until {day}][ and fetches it at {time}].",
             "{a} will fetch the {borrowable} from {b}[ at {time}] and keep it[ until {day}].",
-            "{a} may keep the {borrowable} of {b}[ until {day}][ and comes for it at {time}].",
+            "{a} may use the {borrowable} of {b}[ until {day}][ and fetches it at {time}].",
         ),
     ),
 )

@@ -4,6 +4,6 @@ from rlhf.config import SFTConfig
 
 SFT = SFTConfig(batch_size=32, learning_rate=2e-3, warmup=0.1)
 """One pass over ``SFT_DIALOGUES`` dialogues: every step sees dialogues that are new."""
-SFT_DIALOGUES = 28_000
+SFT_DIALOGUES = 12_800
 SFT_ON_FILES = SFTConfig(batch_size=32, learning_rate=2e-3, warmup=0.1)
 """On real dialogues, one pass: about 12,000 of up to 500 tokens are what a few minutes on two cores allow."""

@@ -1,5 +1,8 @@
 """Words of the generated corpus that belong to no scenario: small talk, filler and rude sentences."""
 
+SCENES = ("{a} calls {b}.", "{a} meets {b}.", "{a} visits {b}.")
+"""The first line: who turns to whom, which decides the roles in the summary."""
+
 GREETINGS = (
     ("Hi {b}, how are you?", "Fine, thanks, {a}."),
     ("Hello {b}!", "Hello {a}, nice to see you."),

@@ -16,7 +16,7 @@ TROUBLES = (
         ),
         summaries=(
             "{a} lost the {thing}, but {b} saw it[ in the {place}][, and {a} will get it at {time}].",
-            "{b} saw the {thing} of {a}[ in the {place}][, and {a} will fetch it at {time}].",
+            "{a} is looking for the {thing}, and {b} saw it[ in the {place}][, so {a} will fetch it at {time}].",
             "{a} will get the lost {thing}[ at {time}] because {b} saw it[ in the {place}].",
             "{a} can't find the {thing}, but {b} saw it[ in the {place}][, and {a} will go there at {time}].",
         ),
@@ -33,9 +33,9 @@ TROUBLES = (
             ("a", "{day} is good. At {time}?", "Please come on {day} at {time}."),
         ),
         summaries=(
-            "{b} will repair the {machine} of {a}[ on {day}][ at {time}].",
+            "{a} needs {b} to repair the {machine}[ on {day}][ at {time}].",
             "{a} asks {b} to repair the {machine}[ on {day}][ at {time}].",
-            "{b} will come[ on {day}][ at {time}] to repair the {machine} of {a}.",
+            "{a} has a problem with the {machine}, and {b} will come[ on {day}][ at {time}].",
             "The {machine} of {a} doesn't work, so {b} will come[ on {day}][ at {time}].",
         ),
     ),
@@ -53,7 +53,7 @@ TROUBLES = (
         summaries=(
             "{a} has a {illness}[ and stays home until {day}], and {b} will bring {remedy}.",
             "{a} stays in bed with a {illness}[ until {day}][, and {b} brings {remedy}].",
-            "{b} will bring {remedy} because {a} has a {illness}[ and stays home until {day}].",
+            "{a} can't work because of a {illness}[ until {day}], and {b} will bring {remedy}.",
             "{a} has a {illness} and asks {b} for {remedy}[, and stays in bed until {day}].",
         ),
     ),
@@ -69,7 +69,7 @@ TROUBLES = (
             ("a", "{day} is great, the {task} can wait.", "Then on {day}. I'll bring my books."),
         ),
         summaries=(
-            "{b} will help {a} with the {subject} {task}[ on {day}].",
+            "{a} gets help from {b} with the {subject} {task}[ on {day}].",
             "{a} asks {b} for help with the {subject} {task}[ on {day}].",
             "{a} and {b} will do the {subject} {task} together[ on {day}].",
             "{a} doesn't understand the {subject} {task}, so {b} will help[ on {day}].",
@@ -88,8 +88,8 @@ TROUBLES = (
         ),
         summaries=(
             "{a} complains that the {product} is {fault}[ and gets a {offer} from {b}].",
-            "{b} gives {a} a {offer} for the[ {fault}] {product}.",
-            "The {product} of {a} is {fault}[, so {b} gives {a} a {offer}].",
+            "{a} gets a {offer} from {b} for the[ {fault}] {product}.",
+            "The {product} of {a} is {fault}[, so {b} gives a {offer}].",
             "{a} bought a[ {fault}] {product}, and {b} agrees to a {offer}.",
         ),
     ),
@@ -105,10 +105,10 @@ TROUBLES = (
             ("a", "So {side} at the {landmark}.", "At the {landmark} I go {side}, I see."),
         ),
         summaries=(
-            "{b} tells {a} to turn {side}[ at the {landmark}][ for the {place}].",
+            "{a} hears from {b} to turn {side}[ at the {landmark}][ for the {place}].",
             "{a} asks {b} for the way[ to the {place}] and must turn {side}[ at the {landmark}].",
             "To get[ to the {place}], {a} must turn {side}[ at the {landmark}], says {b}.",
-            "{b} explains that {a} gets[ to the {place}] by turning {side}[ at the {landmark}].",
+            "{a} must turn {side}[ at the {landmark}][ to find the {place}], says {b}.",
         ),
     ),
     Scenario(
@@ -123,7 +123,7 @@ TROUBLES = (
             ("a", "No, not {bad}, on {day}. I'll bring it at {time}.", "Until {day}, please. I'll come at {time}."),
         ),
         summaries=(
-            "{b} will look after the {animal} of {a}[ until {day}][, and {a} brings it at {time}].",
+            "{a} leaves the {animal} with {b}[ until {day}][ and brings it at {time}].",
             "{a} brings {b} the {animal}[ at {time}] and takes it back[ on {day}].",
             "{a} asks {b} to keep the {animal}[ until {day}][ and will come at {time}].",
             "The {animal} of {a} stays with {b}[ until {day}][, and {a} will come at {time}].",
@@ -141,7 +141,7 @@ TROUBLES = (
             ("a", "The {small} is too small, so by {transport}.", "No, not the {small}. I have got a {transport}."),
         ),
         summaries=(
-            "{b} will help {a} move the {furniture}[ by {transport}][ on {day}].",
+            "{a} will move the {furniture} with {b}[ by {transport}][ on {day}].",
             "{a} and {b} will carry the {furniture}[ on {day}][ and use a {transport}].",
             "{a} asks {b} to help[ on {day}] with the {furniture}[, and they take the {transport}].",
             "{a} is moving[ on {day}], and {b} helps with the {furniture}[ and the {transport}].",

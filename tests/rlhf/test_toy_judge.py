@@ -79,7 +79,7 @@ def test_a_rejected_word_is_wrong_and_a_foreign_one_invented(lent: Dialogue) -> 
 
 def test_swapped_roles_are_seen_without_any_wrong_word(lent: Dialogue) -> None:
     words = lent.facts.required
-    text = f"{words['a']} lends {words['b']} the {words['borrowable']} until {words['day']}."
+    text = f"{words['b']} borrows the {words['borrowable']} from {words['a']} until {words['day']}."
     judgement = toy_utility(lent, text)
     assert judgement.swapped
     assert not judgement.wrong
@@ -107,11 +107,12 @@ def test_utility_falls_with_each_further_flaw(lent: Dialogue) -> None:
 
 def test_utility_falls_with_each_fact_left_out(lent: Dialogue) -> None:
     words = lent.facts.required
-    start = f"{words['b']} lends {words['a']} the"
+    start = f"{words['a']} may use the {words['borrowable']}"
     texts = [
-        f"{start} {words['borrowable']} until {words['day']}, and {words['a']} fetches it at {words['time']}.",
-        f"{start} {words['borrowable']} until {words['day']}.",
-        f"{start} {words['borrowable']}.",
+        f"{start} of {words['b']} until {words['day']} and fetches it at {words['time']}.",
+        f"{start} of {words['b']} until {words['day']}.",
+        f"{start} of {words['b']}.",
+        f"{start}.",
         "",
     ]
     utilities = [toy_utility(lent, text).utility for text in texts]
