@@ -12,7 +12,7 @@ demo: setup
 	@exec $(BIN)/python -m webapp.demo --port $(PORT)
 
 test: check browser
-	$(BIN)/pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
 setup: .venv/installed node_modules/installed
 
