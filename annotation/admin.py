@@ -1,12 +1,14 @@
 """Django's stock admin. What is derived or a trail can be looked at, and not changed."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
 from annotation import models
+from annotation.services import audit_record
+from annotation.users import User
 
 if TYPE_CHECKING:
     Stock = admin.ModelAdmin[Any]  # generic in its stubs alone
@@ -49,6 +51,24 @@ class MembershipAdmin(Stock):
     autocomplete_fields = ["project"]
     raw_id_fields = ["user"]
     list_select_related = ["project", "user"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's
+        super().save_model(request, obj, form, change)
+        _audit("member.set", request, obj, role=obj.role)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        _audit("member.remove", request, obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for membership in queryset:
+            self.delete_model(request, membership)
+
+
+def _audit(verb: str, request: HttpRequest, membership: Any, **data: object) -> None:
+    actor = cast(User, request.user)  # the admin lets nobody else in
+    name = membership.user.get_username()
+    audit_record(verb=verb, actor=actor, project=membership.project, target=name, **data)
 
 
 @admin.register(models.Prompt)

@@ -9,7 +9,7 @@ from annotation.services.projects import member_remove, member_set, project_crea
 from annotation.services.prompts import prompts_import, prompts_store
 from annotation.services.rankings import answer_submit, ranking_revise, ranking_submit
 from annotation.services.snapshots import snapshot_freeze
-from annotation.services.tasks import tasks_close, tasks_create
+from annotation.services.tasks import tasks_create
 
 __all__ = [
     "annotators_add",
@@ -32,6 +32,5 @@ __all__ = [
     "ranking_submit",
     "snapshot_freeze",
     "task_next",
-    "tasks_close",
     "tasks_create",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from django.db import transaction
 
-from annotation.models import Completion, Project, Prompt, Task, TaskState
+from annotation.models import Completion, Project, Prompt, Task
 from annotation.services.audit import audit_record
 from annotation.users import User
 
@@ -46,12 +46,6 @@ def is_overlap(*, identity: str, project: Project) -> bool:
     """Whether the prompt belongs to the share that several people rank; the same answer on any database."""
     digest = hashlib.sha256(f"overlap:{project.split_salt}:{identity}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64 < project.overlap_share
-
-
-def tasks_close(*, project: Project, before_round: int) -> int:
-    """Withdraw what is still open of earlier rounds; leases that people hold are honoured."""
-    rows = Task.objects.filter(project=project, round_number__lt=before_round).exclude(state=TaskState.CLOSED)
-    return rows.filter(state=TaskState.OPEN).update(state=TaskState.CLOSED)
 
 
 def _without_task(project: Project, prompts: Iterable[Prompt] | None, round_number: int) -> Iterator[list[Prompt]]:

@@ -43,5 +43,13 @@ def test_the_truth_can_only_be_read(root, rows, model, rf):
     assert not page.has_delete_permission(request)
 
 
+def test_a_role_given_in_the_admin_is_audited(root, project, alice):
+    membership = models.Membership.objects.get(user=alice)
+    url = reverse("admin:annotation_membership_change", args=[membership.pk])
+    root.post(url, {"project": project.pk, "user": alice.pk, "role": "lead"})
+    event = models.AuditEvent.objects.get(verb="member.set")
+    assert (event.target, event.data) == ("alice", {"role": "lead"})
+
+
 def test_a_lead_is_no_admin(client_for, lena, project):
     assert client_for(lena).get(reverse("admin:annotation_project_changelist")).status_code == 302

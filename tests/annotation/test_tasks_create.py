@@ -2,10 +2,10 @@
 
 import pytest
 
-from annotation.models import Project, Prompt, Task, TaskState
-from annotation.services import tasks_close, tasks_create
+from annotation.models import Project, Prompt, Task
+from annotation.services import tasks_create
 from annotation.services.tasks import is_overlap
-from tests.factories import CompletionFactory, PromptFactory, TaskFactory
+from tests.factories import CompletionFactory, PromptFactory
 
 
 @pytest.fixture
@@ -105,11 +105,3 @@ def test_the_queries_do_not_grow_with_the_prompts(project, django_assert_max_num
         sample(prompt)
     with django_assert_max_num_queries(15):
         assert tasks_create(project=project, round_number=0) == 100
-
-
-def test_closing_earlier_rounds_leaves_what_is_done(project):
-    TaskFactory(project=project)
-    full = TaskFactory(project=project, state=TaskState.FULL, taken=1)
-    newer = TaskFactory(project=project, round_number=1)
-    assert tasks_close(project=project, before_round=1) == 1
-    assert {task.state for task in (Task.objects.get(pk=full.pk), Task.objects.get(pk=newer.pk))} == {"full", "open"}
