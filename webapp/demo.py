@@ -193,6 +193,8 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
+    # SIGINT too: a shell starts what is in the background with SIGINT ignored.
+    signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     port_check(options.host, options.port)
     demo = Demo(options.host, options.port, data_folder())
