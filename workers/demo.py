@@ -13,11 +13,11 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from knox.models import AuthToken
-from rlhf.toy import dialogues
 
 from annotation.models import Project, Ranking, RankingOrigin, Role
 from annotation.services import annotators_add, member_set, project_create, prompts_import
 from annotation.users import User
+from rlhf.toy import dialogues
 from rlhf.types import Reporter
 from workers import dispatch
 from workers.models import ModelKind, ModelState, ModelVersion, RoundState, Run, RunState
