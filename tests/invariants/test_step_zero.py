@@ -1,5 +1,6 @@
 """Before the first update the policy is the reference: every trap of a wrong forward shows here."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from rlhf.config import LoraSpec
 from rlhf.models import Policy
 from rlhf.ppo import Experience, ValueHead, collect, minibatch_losses
 from rlhf.rollout import read_tokens, select
+from rlhf.tensors import full_kl
 from rlhf.training_config import PPOConfig
 from rlhf.types import Prompt, Silent
 from tests.rlhf.tiny import KINDS, tiny_policy
@@ -132,3 +134,26 @@ def test_value_gradients_do_not_reach_the_policy(fresh: Policy) -> None:
     head(reading.hidden).sum().backward()
     assert head.weight.grad is not None
     assert all(parameter.grad is None for parameter in fresh.parameters_trainable())
+
+
+def test_one_reading_of_the_prompts_serves_policy_and_reference(tmp_path: Path) -> None:
+    policy = tiny_policy(tmp_path, "t5", seed=4)
+    policy.add_lora(replace(CONFIG.lora, decoder_only=True), seed=1)
+    with torch.no_grad():
+        for parameter in policy.parameters_trainable():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    shared = roll(policy)
+    assert shared.state is not None
+    part = shared.samples
+    ours = read_tokens(policy, policy.read_prompts(part.prompts), part.owner, part.completions, temperature=0.7)
+    with policy.reference():
+        anchor = read_tokens(policy, policy.read_prompts(part.prompts), part.owner, part.completions, temperature=0.7)
+    assert torch.allclose(shared.old, ours.log_probabilities, atol=1e-5)
+    kl = (full_kl(ours.logits, anchor.logits) * part.completions.mask).sum(dim=1)
+    assert torch.allclose(shared.kl, kl, atol=1e-4)
+
+
+def test_an_adapter_on_the_encoder_is_not_shared(tmp_path: Path) -> None:
+    policy = tiny_policy(tmp_path, "t5", seed=4)
+    policy.add_lora(CONFIG.lora, seed=1)
+    assert roll(policy).state is None
