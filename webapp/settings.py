@@ -188,7 +188,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
     "visibility_timeout": 12 * 3600,
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
+    # A request must not wait for a broker that is away: the run stays queued, and is sent again.
     "socket_connect_timeout": 3,
+    "max_retries": 1,
+    "interval_start": 0.2,
 }
 if CELERY_BROKER_URL.startswith("filesystem"):
     _messages = str(DATA_DIR / "messages")

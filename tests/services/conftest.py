@@ -1,5 +1,6 @@
 """A Redis and Celery workers of the test's own: real processes on a real database file, to be killed at will."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -24,6 +25,12 @@ from workers.models import Run, RunState
 STALE_SECONDS = 20
 
 
+def die_with_parent() -> None:
+    """Ask the kernel to end this process with the tests, even when those are killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+
+
 class Worker:
     """``celery worker`` as the demo starts it, with housekeeping every two seconds."""
 
@@ -39,6 +46,7 @@ class Worker:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
+                preexec_fn=die_with_parent,
             )
 
     def family(self) -> list[psutil.Process]:
@@ -90,7 +98,7 @@ def broker(tmp_path_factory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("redis")
     command = [binary, "--port", "0", "--unixsocket", str(folder / "s"), "--save", "", "--appendonly", "no"]
     with (folder / "log").open("wb") as out:
-        process = subprocess.Popen([*command, "--dir", str(folder)], stdout=out, stderr=out, start_new_session=True)
+        process = subprocess.Popen([*command, "--dir", str(folder)], stdout=out, stderr=out, preexec_fn=die_with_parent)
     wait_for_redis(folder / "s", process, folder / "log")
     yield f"redis+socket://{folder / 's'}"
     process.kill()

@@ -9,7 +9,7 @@ import pytest
 from annotation import services as labelling
 from annotation.models import Ranking
 from tests.factories import TaskFactory
-from tests.services.conftest import Worker, has_ended, is_learning, wait_for
+from tests.services.conftest import has_ended, is_learning, wait_for
 from workers import dispatch
 from workers.models import ModelVersion, Run, RunState
 from workers.services import run_cancel, run_create
@@ -84,6 +84,7 @@ def test_a_message_delivered_three_times_runs_once(lab, start_worker):
     time.sleep(3)  # until the other messages have been looked at
     run.refresh_from_db()
     assert (run.state, run.attempt) == (RunState.SUCCEEDED, 1)
+    assert run.worker
     assert ModelVersion.objects.filter(run=run).count() == 1
 
 
@@ -135,21 +136,13 @@ def test_a_worker_that_is_shut_down_puts_its_run_back_at_once_and_it_costs_no_at
 
 
 def test_only_one_run_trains_at_a_time_on_a_host(lab, start_worker):
-    runs = [train(lab, {"epochs": 40.0, "batch_size": 4}) for _ in range(3)]
+    runs = [train(lab, {"epochs": 5.0}) for _ in range(2)]
     start_worker()
     most = 0
     while not all(has_ended(run) for run in runs):
         most = max(most, sum(run.state == RunState.RUNNING for run in runs))
-        wait_for(runs[0], lambda run: True)
+        time.sleep(0.2)
         for run in runs:
             run.refresh_from_db()
     assert most == 1
     assert {run.state for run in runs} == {RunState.SUCCEEDED}
-
-
-def test_a_worker_names_itself(lab, start_worker):
-    worker: Worker = start_worker()
-    run = wait_for(train(lab, {"epochs": 2.0}), has_ended)
-    assert run.worker
-    assert run.packages["torch"]
-    assert worker.process.poll() is None
