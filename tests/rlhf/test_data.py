@@ -48,7 +48,7 @@ def test_the_id_zero_is_an_id(tmp_path: Path) -> None:
 
 def test_gzip_is_read(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl.gz"
-    path.write_bytes(gzip.compress(b'{"prompt": "text"}\n'))
+    path.write_bytes(gzip.compress(b'{"prompt": "text"}\n', mtime=0))
     assert [prompt.text for prompt in read_prompts(path)] == ["text"]
 
 
@@ -94,7 +94,7 @@ def test_a_bad_line_is_refused_by_its_number(tmp_path: Path, lines: list[str], m
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("p.jsonl.gz", gzip.compress(b'{"prompt": "a"}\n' * 99)[:-12], "gzip data is damaged"),
+        ("p.jsonl.gz", gzip.compress(b'{"prompt": "a"}\n' * 99, mtime=0)[:-12], "gzip data is damaged"),
         ("p.jsonl", b'{"prompt": "a"}\n{"prompt": "\xff"}\n', "line 2: not UTF-8"),
         ("p.parquet", b"PAR1 and then nothing", "not a Parquet file"),
         ("p.csv", b"prompt,summary\na\n", "line 2: has not as many cells"),
