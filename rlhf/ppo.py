@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from rlhf.losses import clipped_policy_loss, clipped_value_loss, gae, k3, token_rewards
 from rlhf.models import Policy, PromptState
-from rlhf.reward_model import RewardScorer
-from rlhf.rollout import Samples, read_tokens, sample, score, select, shares_encoder
+from rlhf.reward_model import RewardScorer, shares_encoder
+from rlhf.rollout import Samples, read_tokens, sample, score, select
 from rlhf.tensors import full_kl, masked_mean, masked_whiten
 from rlhf.training_config import PPOConfig
 from rlhf.types import Prompt, Reporter

@@ -7,7 +7,6 @@ on prompts the others never saw, only judges.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -36,6 +35,13 @@ class RewardScorer(Protocol):
 
     def judge(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Scores | None:
         """The same by a model that the policy was never trained against; None where there is none."""
+
+
+def shares_encoder(policy: Policy) -> bool:
+    """True when no adapter changes how a prompt is read, so that all adapters and the anchor can share the reading."""
+    if policy.kind != "seq2seq":
+        return False
+    return not any("encoder." in name and "lora_" in name for name, _ in policy.model.named_parameters())
 
 
 class RewardHead(nn.Module):
@@ -140,38 +146,51 @@ class RewardEnsemble:
 
     def score(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Scores:
         """Normalised mean − λ·sd over the scoring members (population sd), one list for each prompt."""
-        rows = torch.stack([self.member(member, prompts, completions) for member in self._members("scorer")])
-        spread = rows.std(dim=0, correction=0)
-        pessimistic = rows.mean(dim=0) - self.settings.penalty * spread
+        rows = self._normalised(self._members("scorer"), prompts, completions)
+        pessimistic = rows.mean(dim=0) - self.settings.penalty * rows.std(dim=0, correction=0)
         return _nested((pessimistic + self.settings.bias) * self.settings.gain, completions)
 
     def judge(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Scores | None:
         """Normalised scores of the judging member; None when the ensemble has none."""
         judges = self._members("judge")
-        return _nested(self.member(judges[0], prompts, completions), completions) if judges else None
-
-    def member(self, member: MemberSettings, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Tensor:
-        """Normalised scores of one member [all completions], in order."""
-        return (self.raw(member.name, prompts, completions) + member.bias) * member.gain
+        return _nested(self._normalised(judges, prompts, completions)[0], completions) if judges else None
 
     @torch.no_grad()
-    def raw(self, name: str, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Tensor:
-        """Scores of member ``name`` as its head gives them [all completions], on the CPU.
+    def raw(self, names: Sequence[str], prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Tensor:
+        """Scores of the members ``names`` as their heads give them [members, all completions], on the CPU.
 
         Raises PromptTooLong for a text that does not fit.
         """
-        policy, head = self._bodies[name], self._heads[name]
-        model = RewardModel(policy, head)
-        scores = [torch.zeros(0)]
-        with self._active(name):
-            for chunk in _chunks(completions, self._batch):
-                texts = [text for row in chunk for text in completions[row]]
-                owner = [index for index, row in enumerate(chunk) for _ in completions[row]]
-                state = policy.read_prompts(policy.encode_prompts([prompts[row] for row in chunk]))
-                encoded = policy.encode_completions(texts)
-                owners = torch.tensor(owner, dtype=torch.long, device=policy.device)
-                scores.append(model.score_tokens(state, owners, encoded).float().cpu())
-        return torch.cat(scores)
+        parts = [
+            self._read(names, [prompts[row] for row in chunk], [completions[row] for row in chunk])
+            for chunk in _chunks(completions, self._batch)
+        ]
+        return torch.cat([torch.zeros(len(names), 0), *parts], dim=1)
+
+    def _read(self, names: Sequence[str], prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Tensor:
+        """One batch by each member. Tokens are encoded once, and the prompt read once where no adapter changes that."""
+        policy = self._bodies[names[0]]
+        encoded = policy.encode_prompts(prompts)
+        texts = policy.encode_completions([text for row in completions for text in row])
+        owner = [index for index, row in enumerate(completions) for _ in row]
+        owners = torch.tensor(owner, dtype=torch.long, device=policy.device)
+        shared = (
+            policy.read_prompts(encoded) if len(set(self._bodies.values())) == 1 and shares_encoder(policy) else None
+        )
+        scores = []
+        for name in names:
+            body = self._activate(name)
+            state = body.read_prompts(encoded) if shared is None else shared
+            scores.append(RewardModel(body, self._heads[name]).score_tokens(state, owners, texts).float().cpu())
+        return torch.stack(scores)
+
+    def _normalised(
+        self, members: Sequence[MemberSettings], prompts: Sequence[str], completions: Sequence[Sequence[str]]
+    ) -> Tensor:
+        """[members, all completions]."""
+        raw = self.raw([member.name for member in members], prompts, completions)
+        bias, gain = (torch.tensor([[getattr(member, key)] for member in members]) for key in ("bias", "gain"))
+        return (raw + bias) * gain
 
     def theta(self, name: str) -> float:
         """The learnt threshold of ties of member ``name``."""
@@ -180,12 +199,11 @@ class RewardEnsemble:
     def _members(self, role: Role) -> list[MemberSettings]:
         return [member for member in self.settings.members if member.role == role]
 
-    @contextmanager
-    def _active(self, name: str) -> Iterator[None]:
-        """Switch the shared body to ``name``'s adapter; whole models need no switch."""
+    def _activate(self, name: str) -> Policy:
+        """The body of ``name``, the shared one switched to its adapter; whole models need no switch."""
         if self.settings.adaptation == "lora":
-            self._bodies[name].model.set_adapter(name)
-        yield
+            self._bodies[name].model.set_adapter(name, inference_mode=True)
+        return self._bodies[name]
 
 
 def _chunks(completions: Sequence[Sequence[str]], size: int) -> Iterator[list[int]]:

@@ -61,7 +61,7 @@ def win_probabilities(ensemble: RewardEnsemble, rankings: Sequence[Ranking]) -> 
     """
     prompts, texts = [ranking.prompt for ranking in rankings], [ranking.completions for ranking in rankings]
     members = [member.name for member in ensemble.settings.members if member.role == "scorer"]
-    raw = [ensemble.raw(name, prompts, texts) for name in members]
+    raw = ensemble.raw(members, prompts, texts)
     thetas = [ensemble.theta(name) if ensemble.settings.tie_rule == "rao-kupper" else 0.0 for name in members]
     offsets = [0]
     for ranking in rankings:

@@ -10,7 +10,7 @@ from rlhf.config import SamplingConfig
 from rlhf.exceptions import DataError
 from rlhf.generate import generate
 from rlhf.models import Policy, PromptState
-from rlhf.reward_model import RewardScorer
+from rlhf.reward_model import RewardScorer, shares_encoder
 from rlhf.stop_rules import Measurement, unique_share
 from rlhf.tensors import TokenBatch, entropy, full_kl, gather_log_probabilities, pad_rows
 from rlhf.types import Completion, Prompt, Reporter, Silent
@@ -128,13 +128,6 @@ def select(samples: Samples, rows: Tensor) -> Samples:
     )
     prompts = TokenBatch(ids=samples.prompts.ids[used], mask=samples.prompts.mask[used])
     return replace(samples, prompts=prompts, completions=completions, owner=owner, finished=samples.finished[rows])
-
-
-def shares_encoder(policy: Policy) -> bool:
-    """True when no adapter changes how a prompt is read, so that policy and reference can share the encoder pass."""
-    if policy.kind != "seq2seq":
-        return False
-    return not any("encoder." in name and "lora_" in name for name, _parameter in policy.model.named_parameters())
 
 
 def score(samples: Samples, scorer: RewardScorer, *, missing_eos: float) -> Tensor:

@@ -164,10 +164,12 @@ def normalised(
     ensemble: RewardEnsemble, prompts: Sequence[str], completions: Sequence[Sequence[str]]
 ) -> RewardEnsemble:
     """``ensemble`` with mean 0 and sd 1 on these texts: each member first, so that their spread has a unit."""
-    members = []
-    for member in ensemble.settings.members:
-        bias, gain = standard(ensemble.raw(member.name, prompts, completions))
-        members.append(replace(member, bias=bias, gain=gain))
+    names = [member.name for member in ensemble.settings.members]
+    fits = [standard(row) for row in ensemble.raw(names, prompts, completions)]
+    members = [
+        replace(member, bias=bias, gain=gain)
+        for member, (bias, gain) in zip(ensemble.settings.members, fits, strict=True)
+    ]
     ensemble = ensemble.with_settings(replace(ensemble.settings, members=tuple(members)))
     scores = torch.tensor([value for row in ensemble.score(prompts, completions) for value in row])
     bias, gain = standard(scores)

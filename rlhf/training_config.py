@@ -176,17 +176,38 @@ class DPOConfig:
         return StopLimits(kl_target=None, kl_limit=self.kl_limit)
 
 
-_TINY_LORA = {"rank": 16, "alpha": 16, "targets": "all-linear"}
+_TINY_LORA = {"rank": 16, "alpha": 16, "targets": "all-linear", "decoder_only": True}
 
 PRESETS: Mapping[str, Mapping[type[object], Mapping[str, object]]] = {
     "flan": {},
     "tiny": {
-        RewardConfig: {"lora": _TINY_LORA, "learning_rate": 1e-3, "epochs": 3},
-        PPOConfig: {"lora": _TINY_LORA, "learning_rate": 1e-3, "rollouts": 30},
-        DPOConfig: {"lora": _TINY_LORA, "learning_rate": 1e-3},
+        RewardConfig: {
+            "lora": _TINY_LORA,
+            "learning_rate": 2e-3,
+            "head_learning_rate": 1e-2,
+            "bootstrap": False,
+            "judge_share": 0.2,
+        },
+        PPOConfig: {
+            "lora": _TINY_LORA,
+            "learning_rate": 1e-3,
+            "value_learning_rate": 5e-3,
+            "rollouts": 20,
+            "minibatch": 64,
+            "beta": 0.05,
+            "kl_target": 1.0,
+            "horizon": 400.0,
+            "evaluate_every": 4,
+        },
+        DPOConfig: {"lora": _TINY_LORA, "learning_rate": 5e-4, "evaluations": 2},
     },
 }
-"""For a policy of a few million parameters 1e-4 is too slow, and q and v alone are too little to adapt."""
+"""For a policy of a million parameters 1e-4 is too slow, and q and v alone are too little to adapt.
+
+Found by trial on the generated corpus. Its summaries have about 6 nats of entropy in all, so that 1 nat is a long way
+from the anchor: at 2 nats the reward still rose and the true win rate fell. A bootstrap of 300 rankings costs more
+accuracy than the spread of its members is worth.
+"""
 
 
 def with_preset(cls: type[C], mapping: Mapping[str, object]) -> C:
