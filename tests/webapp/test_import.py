@@ -47,7 +47,9 @@ def test_completions_of_other_models_are_imported(send, project):
     assert Completion.objects.get().source == "gpt"
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04zip", gzip.compress(b'{"dialogue": "x"}', mtime=0)[:-9], b"\x00\x01\x02"])
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04zip", gzip.compress(b'{"dialogue": "x"}', mtime=0)[:-9], b"\x00\x01\x02"]
+)
 def test_an_unreadable_file_is_refused_with_its_reason(content, send, project):
     response = send(file=file(content))
     assert response.status_code == 422
