@@ -19,7 +19,7 @@ from rlhf.toy_dialogues import SCENARIOS, Dialogue, Facts, dialogues, examples_o
 from rlhf.toy_flaws import FLAWS, flawed_by, flawed_reference, sft_examples
 from rlhf.toy_init import favour_copying
 from rlhf.toy_judge import Judgement, toy_utility
-from rlhf.toy_settings import SFT, SFT_DIALOGUES, SFT_ON_FILES
+from rlhf.toy_settings import SFT, SFT_DIALOGUES, SFT_ON_FILES, VOCABULARY_ON_FILES
 from rlhf.toy_tokenizer import train_tokenizer
 from rlhf.train_sft import train_sft
 from rlhf.types import Artifact, Example, Reporter
@@ -121,7 +121,8 @@ def train_tiny_policy_on(
     config: SFTConfig = SFT_ON_FILES,
 ) -> Artifact:
     """A tiny policy from nothing on other people's examples."""
-    policy = new_policy((text for one in examples for text in (one.prompt, one.target)), seed=seed)
+    texts = (text for one in examples for text in (one.prompt, one.target))
+    policy = new_policy(texts, seed=seed, vocabulary=VOCABULARY_ON_FILES)
     return train_sft(config, policy, examples, validation, out, seed=seed, reporter=reporter)
 
 

@@ -7,7 +7,7 @@ import pytest
 from annotation import services as labelling
 from annotation.models import Completion, Role, Split, Task
 from rlhf.checkpoints import artifact_hash
-from rlhf.toy import SFT
+from rlhf.toy import SFT_ON_FILES
 from tests.factories import MembershipFactory, PromptFactory, UserFactory
 from tests.rlhf.tiny import WORDS
 from tests.workers.tiny import SHORT, TINY, prompt_text, round_config, save_base_model
@@ -167,6 +167,7 @@ def test_the_tiny_policy_is_trained_from_nothing_on_a_file(lab, settings):
     lab.base_model = "toy"
     lab.save()
     run = run_create(project=lab, kind="sft", inputs={"examples": "examples.jsonl"})
-    assert (run.config["learning_rate"], run.config["batch_size"]) == (SFT.learning_rate, SFT.batch_size)
+    expected = (SFT_ON_FILES.learning_rate, SFT_ON_FILES.batch_size)
+    assert (run.config["learning_rate"], run.config["batch_size"]) == expected
     run_drain(project=lab)
     assert project_anchor(lab).total_parameters > 100_000
