@@ -116,9 +116,9 @@ def unique_share(groups: Sequence[Sequence[str]]) -> float:
 def checkpoint_order(seen: Measurement, *, kl_target: float | None, kl_limit: float) -> tuple[float, float]:
     """Sort key of a checkpoint, larger is better: first how near its KL is to the band, then its held-out reward.
 
-    The band is 0.6–1.4 × target, a little inside the 0.5–1.5 a training must end in, because a measured KL has an
+    The band is 0.7–1.3 × target, inside the 0.5–1.5 a training must end in, because a measured KL has an
     error. The judging member's reward decides where there is one: the policy was not trained against it.
     """
-    low, high = (0.6 * kl_target, 1.4 * kl_target) if kl_target else (0.0, kl_limit)
+    low, high = (0.7 * kl_target, 1.3 * kl_target) if kl_target else (0.0, kl_limit)
     outside = max(low - seen.kl, seen.kl - high, 0.0)
     return -outside, seen.reward if seen.judge is None else seen.judge
