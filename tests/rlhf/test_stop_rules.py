@@ -62,7 +62,7 @@ def test_a_target_of_zero_is_an_error() -> None:
 
 def test_a_checkpoint_inside_the_band_beats_a_better_reward_outside() -> None:
     inside = checkpoint_order(replace(START, kl=4.0, judge=0.1), kl_target=4.0, kl_limit=10.0)
-    outside = checkpoint_order(replace(START, kl=8.0, judge=3.0), kl_target=4.0, kl_limit=10.0)
+    outside = checkpoint_order(replace(START, kl=9.0, judge=3.0), kl_target=4.0, kl_limit=10.0)
     untrained = checkpoint_order(START, kl_target=4.0, kl_limit=10.0)
     assert inside > untrained > outside
 
