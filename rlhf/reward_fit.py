@@ -51,7 +51,8 @@ def fit_member(
     # 1. Body and head.
     _prepare(config, policy, seed)
     generator = torch.Generator().manual_seed(seed)
-    model = RewardModel(policy, RewardHead(policy.hidden_size, theta=ties.start, generator=generator))
+    scalar = RewardHead(policy.hidden_size, theta=ties.start, likelihood=config.likelihood, generator=generator)
+    model = RewardModel(policy, scalar)
     body, head = policy.parameters_trainable(), list(model.head.parameters())
 
     # 2. One ranking is one example of weight 1.

@@ -18,10 +18,13 @@ from torch import Tensor, nn
 
 from rlhf.exceptions import ModelError
 from rlhf.models import Policy, PromptState
-from rlhf.tensors import TokenBatch
+from rlhf.tensors import TokenBatch, gather_log_probabilities
 
 SETTINGS = "reward.json"
 HEADS = "heads.safetensors"
+
+LIKELIHOOD_SCALE = 10.0
+"""Mean log-probabilities differ by tenths between good and bad texts, rewards by ones."""
 
 Role = Literal["scorer", "judge"]
 Scores = list[list[float]]
@@ -47,18 +50,29 @@ def shares_encoder(policy: Policy) -> bool:
 class RewardHead(nn.Module):
     """A linear map of the last hidden state to a scalar, N(0, 1/√(d+1)) at first (Stiennon et al. 2020).
 
-    ``raw_theta`` is the learnt threshold of ties before softplus (Rao–Kupper).
+    ``raw_theta`` is the learnt threshold of ties before softplus (Rao–Kupper). With ``likelihood``, the completion's
+    mean log-probability of a token counts too, with a learnt weight that starts at 0: the length-normalised implicit
+    reward of SimPO (Meng et al. 2024) beside the explicit one.
     """
 
-    def __init__(self, size: int, *, theta: float, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, size: int, *, theta: float, likelihood: bool = False, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(size, generator=generator) / (size + 1) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(()))
         self.raw_theta = nn.Parameter(torch.tensor(theta))
+        self.likelihood = nn.Parameter(torch.zeros(())) if likelihood else None
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """``hidden`` [B, D] -> scalars [B]."""
-        return hidden.to(self.weight.dtype) @ self.weight + self.bias
+        """``hidden`` [B, D] -> scalars [B].
+
+        The states are first divided by their root mean square: the head's N(0, 1/√(d+1)) is made for states of
+        variance 1, and those of a tied T5 (before its d^−½) have 12, so that its first scores would be noise of 3
+        nats between the completions of one prompt, which a few hundred rankings cannot unlearn.
+        """
+        unit = nn.functional.rms_norm(hidden.to(self.weight.dtype), self.weight.shape)
+        return unit @ self.weight + self.bias
 
     @property
     def theta(self) -> Tensor:
@@ -75,10 +89,15 @@ class RewardModel:
 
     def score_tokens(self, state: PromptState, owner: Tensor, completions: TokenBatch) -> Tensor:
         """Raw scores [B] of ``completions`` [B, T], each read after its EOS; ``owner`` [B] points into ``state``."""
-        decoded = self.policy.read_completions(state, owner, completions, logits=False)
+        weight = self.head.likelihood
+        decoded = self.policy.read_completions(state, owner, completions, logits=weight is not None)
         rows = torch.arange(len(owner), device=decoded.hidden.device)
+        lengths = completions.mask.sum(dim=1)
         # hidden[:, length] is the state after the last token, EOS, has been read.
-        scores: Tensor = self.head(decoded.hidden[rows, completions.mask.sum(dim=1)])
+        scores: Tensor = self.head(decoded.hidden[rows, lengths])
+        if weight is not None:
+            tokens = gather_log_probabilities(decoded.logits.float(), completions.ids) * completions.mask
+            scores = scores + LIKELIHOOD_SCALE * weight * tokens.sum(dim=1) / lengths
         return scores
 
 
@@ -246,7 +265,8 @@ def load_reward_model(folder: Path, anchor: Path, *, batch: int = 64) -> RewardE
     bodies = _load_bodies(folder, anchor, settings)
     heads = {}
     for member in settings.members:
-        head = RewardHead(bodies[member.name].hidden_size, theta=0.0)
+        likelihood = f"{member.name}.likelihood" in tensors
+        head = RewardHead(bodies[member.name].hidden_size, theta=0.0, likelihood=likelihood)
         head.load_state_dict({key: tensors[f"{member.name}.{key}"] for key in head.state_dict()})
         heads[member.name] = head.to(bodies[member.name].device)
     return RewardEnsemble(settings, bodies, heads, batch=batch)

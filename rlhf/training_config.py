@@ -32,6 +32,7 @@ class RewardConfig:
     patience: int = 3  # validations without improvement before it stops
     least_validation: int = 10  # rankings without which there is no early stop: their log-loss would be noise
     ties: Literal["auto", "rao-kupper", "soft", "drop"] = "auto"  # auto: Rao–Kupper from 5 % ties on, else soft
+    likelihood: bool = False  # the completion's mean log-probability counts too, with a learnt weight (SimPO's reward)
     strength_margin: bool = False  # margin 1, ⅔, ⅓, 0 by strength
     label_smoothing: float = 0.0  # ε, the share of wrong labels; from measured agreement
     centering: float = 0.01  # c of c·mean((r_w + r_l)²)
@@ -185,6 +186,7 @@ PRESETS: Mapping[str, Mapping[type[object], Mapping[str, object]]] = {
             "lora": _TINY_LORA,
             "learning_rate": 2e-3,
             "head_learning_rate": 1e-2,
+            "likelihood": True,
             "bootstrap": False,
             "judge_share": 0.2,
         },
