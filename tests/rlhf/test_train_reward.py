@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from rlhf.config import LoraSpec
 from rlhf.exceptions import Cancelled, DataError, ModelError
-from rlhf.reward_model import RewardSettings, load_reward_model
+from rlhf.models import Policy
+from rlhf.reward_model import HEADS, RewardSettings, load_reward_model
+from rlhf.tensors import gather_log_probabilities
 from rlhf.train_reward import folds, standard, train_reward
 from rlhf.training_config import RewardConfig
 from rlhf.types import Artifact, Interval, Ranking
@@ -77,6 +80,39 @@ def test_shuffled_labels_teach_nothing(tmp_path: Path) -> None:
     accuracy = run(tmp_path, shuffled, SHORT).facts["accuracy"]
     assert isinstance(accuracy, Interval)
     assert accuracy.low < 0.5 < accuracy.high
+
+
+def by_likelihood(anchor: Path, data: list[Ranking]) -> list[Ranking]:
+    """The same completions, ranked by the anchor's mean log-probability of a token."""
+    policy, found = Policy.load(anchor), []
+    for ranking in data:
+        completions = policy.encode_completions(ranking.completions)
+        state = policy.read_prompts(policy.encode_prompts([ranking.prompt]))
+        owner = torch.zeros(len(ranking.completions), dtype=torch.long)
+        with torch.no_grad():
+            logits = policy.read_completions(state, owner, completions).logits
+        tokens = gather_log_probabilities(logits, completions.ids) * completions.mask
+        order = (tokens.sum(dim=1) / completions.mask.sum(dim=1)).argsort(descending=True).tolist()
+        found.append(replace(ranking, groups=tuple((index,) for index in order)))
+    return found
+
+
+def test_the_likelihood_counts_where_people_follow_it_and_not_where_they_do_not(tmp_path: Path) -> None:
+    save_tiny(tmp_path / "t5", "t5", seed=4)
+    config = replace(SHORT, likelihood=True, epochs=3)
+    run(tmp_path, by_likelihood(tmp_path / "t5", rankings(60)), config, name="follow")
+    run(tmp_path, rankings(60), config, name="else")
+    weights = {
+        name: [value for key, value in load_file(tmp_path / name / HEADS).items() if key.endswith(".likelihood")]
+        for name in ("follow", "else")
+    }
+    assert len(weights["follow"]) == 3  # two that score, one that judges
+    assert min(weights["follow"]) > 0
+    assert sum(weights["follow"]) > sum(weights["else"]) + 0.02
+
+
+def test_without_it_there_is_no_such_weight(trained: Trained) -> None:
+    assert not [key for key in load_file(trained.folder / HEADS) if key.endswith(".likelihood")]
 
 
 def test_full_training_saves_whole_members(tmp_path: Path) -> None:
