@@ -136,7 +136,8 @@ def test_a_worker_that_is_shut_down_puts_its_run_back_at_once_and_it_costs_no_at
 
 
 def test_only_one_run_trains_at_a_time_on_a_host(lab, start_worker):
-    runs = [train(lab, {"epochs": 5.0}) for _ in range(2)]
+    for _ in range(2):  # and the first of them starts a generate run
+        train(lab, {"epochs": 5.0})
     start_worker()
     most = 0
     while Run.objects.filter(state__in=[RunState.QUEUED, RunState.RUNNING]).exists():
@@ -145,4 +146,3 @@ def test_only_one_run_trains_at_a_time_on_a_host(lab, start_worker):
         time.sleep(0.2)
     assert most == 1
     assert set(Run.objects.values_list("state", flat=True)) == {RunState.SUCCEEDED}
-    assert len(runs) == Run.objects.count()
