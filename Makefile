@@ -34,7 +34,7 @@ node_modules/installed: package-lock.json .venv/installed
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/djlint --check --lint --quiet webapp annotation
+	$(BIN)/djlint --lint --quiet webapp annotation
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/python manage.py check
@@ -49,7 +49,6 @@ browser: setup
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/djlint --reformat --quiet webapp annotation || true
 
 # '+cpu' names a local build that no registry has.
 lock: setup

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from typing import TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -12,7 +12,7 @@ class TerminalReporter:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._bar: tqdm[object] | None = None
+        self._bar: tqdm[Any] | None = None
         self._tenth = -1
         self._phase = ""
 
@@ -44,7 +44,7 @@ class TerminalReporter:
             self._bar = None
 
     def _draw(self, done: int, total: int) -> None:
-        bar: tqdm[object] = self._bar or tqdm(
+        bar: tqdm[Any] = self._bar or tqdm(
             total=total, desc=f"  {self._phase}", file=self._stream, dynamic_ncols=True
         )
         bar.total = total
