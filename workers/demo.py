@@ -17,12 +17,10 @@ from knox.models import AuthToken
 from annotation.models import Project, Ranking, RankingOrigin, Role
 from annotation.services import annotators_add, member_set, project_create, prompts_import
 from annotation.users import User
-from rlhf.toy import dialogues
 from rlhf.types import Reporter
 from workers import dispatch
 from workers.models import ModelKind, ModelState, ModelVersion, RoundState, Run, RunState
 from workers.services import round_start, run_create, run_drain, run_put_back
-from workers.simulation import rankings_simulate, toy_batch
 
 SLUG = "dialogues"
 PEOPLE = {"alice": Role.ANNOTATOR, "bob": Role.REVIEWER, "rose": Role.ENGINEER, "lena": Role.LEAD}
@@ -76,6 +74,10 @@ def demo_prepare(*, reporter: Reporter) -> None:
 
 @transaction.atomic
 def _project_create() -> Project:
+    # Imported here, because it brings torch: the second start finds everything there and needs none of it.
+    from rlhf.toy import dialogues
+    from workers.simulation import toy_batch
+
     logins: list[Login] = []
     people: dict[str, User] = {}
     for name, role in PEOPLE.items():
@@ -124,6 +126,8 @@ def _anchor_and_completions(project: Project, reporter: Reporter) -> None:
 
 
 def _rankings(project: Project, reporter: Reporter) -> None:
+    from workers.simulation import rankings_simulate
+
     people = get_user_model().objects.filter(username__startswith="simulated", memberships__project=project)
     if not people.exists():
         annotators_add(project=project, count=ANNOTATORS, prefix="simulated", simulated=True)
