@@ -8,10 +8,7 @@ FROM python:3.11-slim-bookworm
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 KEDGE_DATA=/data
 WORKDIR /app
 COPY requirements.lock ./
-# TORCH_INDEX: empty takes the default build (CUDA); PyTorch's CPU index makes a much smaller image.
-ARG TORCH_INDEX=""
-RUN pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$(grep '^torch==' requirements.lock)" \
-    && pip install -r requirements.lock
+RUN pip install "$(grep '^torch==' requirements.lock)" && pip install -r requirements.lock
 COPY --from=assets /app/node_modules ./node_modules
 COPY manage.py pyproject.toml ./
 COPY annotation ./annotation
