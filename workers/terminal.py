@@ -44,9 +44,7 @@ class TerminalReporter:
             self._bar = None
 
     def _draw(self, done: int, total: int) -> None:
-        bar: tqdm[Any] = self._bar or tqdm(
-            total=total, desc=f"  {self._phase}", file=self._stream, dynamic_ncols=True
-        )
+        bar: tqdm[Any] = self._bar or tqdm(total=total, desc=f"  {self._phase}", file=self._stream, dynamic_ncols=True)
         bar.total = total
         bar.update(done - bar.n)
         self._bar = bar
