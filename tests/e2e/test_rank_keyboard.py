@@ -1,7 +1,7 @@
 """Ranking by keyboard alone, and what the database holds afterwards."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from annotation.models import Assignment, AssignmentState, PreferencePair, Ranking
 from tests.e2e.rank_page import PATH, RankPage, texts, wait_until
@@ -133,6 +133,32 @@ def test_ctrl_z_reopens_the_last_submission_as_a_new_revision(rank):
     wait_until(lambda: current.get().revision == 2)
     assert texts(current.get()) == [[one] for one in shown]
     assert PreferencePair.objects.count() == 6
+
+
+def test_keys_typed_while_a_submission_is_reopened_are_meant_for_it(rank):
+    shown = rank.shown()
+    rank.press("3", "1", "4", "Enter")
+    rank.expect_stored()
+    held: list[Route] = []
+    rank.page.route("**/rankings/mine/**", lambda route: held.append(route))
+    rank.press("Control+z", "Backspace", "Backspace", "Backspace", "Backspace", "2", "1", "3", "Enter")
+    wait_until(lambda: rank.page.wait_for_timeout(50) is None and len(held) == 1)
+    held[0].continue_()
+    wait_until(lambda: Ranking.objects.filter(revision=2).exists())
+    assert texts(Ranking.objects.get(is_current=True)) == [[shown[i]] for i in (1, 0, 2, 3)]
+    rank.ready().expect_order(">>>")
+    assert Ranking.objects.count() == 2
+
+
+def test_keys_typed_before_a_submission_that_cannot_be_reopened_are_dropped(rank):
+    held: list[Route] = []
+    rank.page.route("**/rankings/mine/**", lambda route: held.append(route))
+    rank.press("Control+z", "2", "1", "3", "Enter")
+    wait_until(lambda: rank.page.wait_for_timeout(50) is None and len(held) == 1)
+    held[0].abort()
+    expect(rank.page.get_by_text("your submissions cannot be read")).to_be_visible()
+    rank.expect_order(">>>")
+    assert not Ranking.objects.exists()
 
 
 def test_escape_leaves_a_reopened_submission_as_it_was(rank):

@@ -19,6 +19,11 @@ export class Cards {
     this.mark(task, options);
   }
 
+  clear() {
+    this.cards.clear();
+    this.list.replaceChildren();
+  }
+
   mark(task, { marked }) {
     for (const { id, text } of task.completions) renderText(this.cards.get(id).text, text, task.prompt, { marked });
   }

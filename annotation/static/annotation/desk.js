@@ -15,7 +15,7 @@ import { toast } from "../kedge/toast.js";
 
 const LOOK_AGAIN_MS = 20000;
 
-/** The page on top of it has `cards` and `draw()`. */
+/** The page on top of it has `cards`, `draw()` and `clear()`. */
 export class Desk {
   constructor(root) {
     const { api, project, user } = root.dataset;
@@ -68,6 +68,7 @@ export class Desk {
 
   rest(title, text, actions) {
     this.task = null;
+    this.clear();
     this.root.classList.remove("working");
     this.clock.set(null);
     this.notices.rest(title, text, actions);

@@ -61,6 +61,10 @@ export class Lane {
     return unplaced(state).length;
   }
 
+  clear() {
+    this.list.replaceChildren();
+  }
+
   chip(state, id, { implied }) {
     const name = letter(state, id);
     const keydown = (event) => {

@@ -12,7 +12,7 @@ import { toast } from "../kedge/toast.js";
 class Page extends Desk {
   constructor(root) {
     super(root);
-    Object.assign(this, { mode: null, rating: false, held: null });
+    Object.assign(this, { mode: null, rating: false, held: null, opening: false, typed: [] });
     const act = (name, ...rest) => this.act(name, ...rest);
     this.cards = new Cards(this.find("#rank-cards"), { criteria: JSON.parse(root.dataset.criteria), act });
     this.lane = new Lane(this.find("#rank-lane"), this.find("#rank-cards"), { act });
@@ -33,22 +33,24 @@ class Page extends Desk {
 
   pressed(event) {
     if (document.querySelector("dialog[open]")) return;
-    const action = actionOf(event, this.task?.completions.length ?? 0);
+    const action = actionOf(event, this.opening ? LETTERS.length : (this.task?.completions.length ?? 0));
     if (!action) return;
     event.preventDefault();
-    this.act(...action);
+    if (this.opening) this.typed.push(action);
+    else this.act(...action);
   }
 
   // -- One method for each act ------------------------------------------------------------------
 
   act(name, ...rest) {
     const free = { keys: 1, guidelines: 1, reopen: 1, marks: 1, escape: 1 };
-    if (!this.task && !free[name]) return;
+    if (this.opening || (!this.task && !free[name])) return;
     this[`on_${name}`.replaceAll("-", "_")](...rest);
   }
 
   on_digit(digit) {
     const id = this.state.ids[digit - 1];
+    if (id === undefined) return;
     if (this.mode) this.act(this.mode, id);
     else if (ranking.isPlaced(this.state, id)) this.notices.say(`${LETTERS[digit - 1]} is placed already. Backspace takes the last one back.`);
     else this.change(ranking.place(this.state, id));
@@ -187,14 +189,23 @@ class Page extends Desk {
     toast(text);
   }
 
+  /** Keys typed while the submission is fetched are meant for it: they wait, and never reach the task on the screen. */
   async on_reopen() {
-    if (!this.reopened.current && this.task) this.held = { task: this.task, state: this.state, spent: this.watch.value };
+    const first = !this.reopened.current;
+    this.opening = true;
     const found = await this.reopened.next();
+    this.opening = false;
+    const typed = this.typed.splice(0);
     if (!found) return toast(this.reopened.problem);
+    if (first && this.task) this.held = { task: this.task, state: this.state, spent: this.watch.value };
     const ids = found.task.completions.map(({ id }) => id);
     this.show(found.task, ranking.fromDraft(ids, found.body), found.body.duration_ms ?? 0);
     this.connection();
     this.notices.say("Reopened. Enter saves the change, Escape leaves it as it was.");
+    for (const action of typed) {
+      if (this.opening) this.typed.push(action);
+      else this.act(...action);
+    }
   }
 
   leaveReopened() {
@@ -216,6 +227,11 @@ class Page extends Desk {
     this.notices.say(announce(before, state));
     this.draw();
     if (!this.reopened.current) this.drafts.keep(this.task.task, state, this.watch.value);
+  }
+
+  clear() {
+    this.cards.clear();
+    this.lane.clear();
   }
 
   draw() {
