@@ -19,6 +19,7 @@ def fresh(model: Any, kind: Kind, spec: LoraSpec, *, seed: int) -> Any:
         lora_alpha=spec.alpha,
         lora_dropout=spec.dropout,
         target_modules=_targets(model, spec),
+        modules_to_save=_whole(model, spec),
         exclude_modules=r"(.*\.)?encoder\..*" if spec.decoder_only else None,  # BART: model.encoder
         fan_in_fan_out=model.config.model_type == "gpt2",  # its Conv1D keeps weights transposed
         task_type=TaskType.SEQ_2_SEQ_LM if kind == "seq2seq" else TaskType.CAUSAL_LM,
@@ -26,6 +27,16 @@ def fresh(model: Any, kind: Kind, spec: LoraSpec, *, seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return get_peft_model(model, settings).eval()
+
+
+def learning_rates(model: Any, *, rate: float, saved_rate: float) -> list[tuple[Any, float]]:
+    """Each trainable parameter with its learning rate: ``rate`` for the low-rank ones, and for those trained whole
+    ``saved_rate`` times their mean magnitude, because Adam's steps know nothing of a parameter's size."""
+    return [
+        (parameter, saved_rate * float(parameter.detach().abs().mean()) if ".modules_to_save." in name else rate)
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    ]
 
 
 def load(model: Any, folder: Path) -> Any:
@@ -36,6 +47,14 @@ def load(model: Any, folder: Path) -> Any:
         return PeftModel.from_pretrained(model, str(folder), is_trainable=False).eval()
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"The adapter in {folder} does not fit this model: {error}") from error
+
+
+def _whole(model: Any, spec: LoraSpec) -> list[str] | None:
+    """The layers that are trained whole; peft would take no notice of a name that no layer has."""
+    names = [name for name, _module in model.named_modules()]
+    if unknown := [wanted for wanted in spec.modules_to_save if not any(name.endswith(wanted) for name in names)]:
+        raise ModelError(f"The model has no layers whose names end with {unknown}: change modules_to_save.")
+    return list(spec.modules_to_save) or None
 
 
 def _targets(model: Any, spec: LoraSpec) -> list[str] | str:

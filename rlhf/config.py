@@ -132,12 +132,14 @@ class LoraSpec:
     dropout: float = 0.0  # on the adapter's input, in supervised training only; reward, PPO and DPO need 0
     targets: tuple[str, ...] | Literal["all-linear"] = ("q", "v")  # names of layers; q, v = attention's queries, values
     decoder_only: bool = False  # leaves an encoder as it is: then policy and reference share one reading of a prompt
+    modules_to_save: tuple[str, ...] = ()  # layers trained whole beside the low-rank ones, by the end of their names
 
     def __post_init__(self) -> None:
         require(self.rank >= 1, f"rank must be at least 1, not {self.rank}")
         require(self.alpha >= 1, f"alpha must be at least 1, not {self.alpha}")
         require(0 <= self.dropout < 1, f"dropout must be in [0, 1), not {self.dropout}")
         require(bool(self.targets), "targets must name at least one layer")
+        require(all(self.modules_to_save), "modules_to_save must name layers: an empty name would be every layer")
 
 
 @dataclass(frozen=True)

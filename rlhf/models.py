@@ -56,11 +56,12 @@ class Policy:
 
         Raises ModelError when there is no such model, it has no safetensors or is of another kind.
         """
-        config = loading.load_config(str(source))
+        folder = loading.found(source)
+        config = loading.load_config(folder)
         found = loading.kind_of(config, str(source), kind)
         place = loading.best_device() if device is None else torch.device(device)
-        tokenizer = loading.load_tokenizer(str(source))
-        model = loading.load_model(str(source), config, found, place)
+        tokenizer = loading.load_tokenizer(folder)
+        model = loading.load_model(folder, config, found, place)
         policy = cls(
             model, tokenizer, found, max_prompt_tokens=max_prompt_tokens, max_completion_tokens=max_completion_tokens
         )
@@ -223,6 +224,10 @@ class Policy:
 
     def parameters_trainable(self) -> list[torch.nn.Parameter]:
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
+    def learning_rates(self, *, rate: float, saved_rate: float) -> list[tuple[torch.nn.Parameter, float]]:
+        """The trainable parameters with their learning rates; ``saved_rate`` is relative, for `modules_to_save`."""
+        return adapters.learning_rates(self.model, rate=rate, saved_rate=saved_rate)
 
     def count_parameters(self) -> tuple[int, int]:
         """(trainable, total); a tied weight counts once."""

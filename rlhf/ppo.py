@@ -19,17 +19,30 @@ from rlhf.training_config import PPOConfig
 from rlhf.types import Prompt, Reporter
 
 
-class ValueHead(nn.Linear):
-    """V(state) from the decoder's last hidden state, which it reads detached; starts at 0."""
+class ValueHead(nn.Module):
+    """V(state), linear in the decoder's last hidden state, which it reads detached, and in the prefix's
+    log-probability; starts at 0.
+
+    The state of a small model does not tell whether a word before it was a slip; the reference policy's probability
+    of what stands there does. With it the value falls at the slip, and the advantage is that token's, not the text's.
+    """
 
     def __init__(self, size: int) -> None:
-        super().__init__(size, 1)
-        nn.init.zeros_(self.weight)
-        nn.init.zeros_(self.bias)
+        super().__init__()
+        self.linear = nn.Linear(size + 1, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """``hidden`` [B, T, D] -> values [B, T]."""
-        return super().forward(hidden.detach().float()).squeeze(-1)
+    def forward(self, hidden: Tensor, prefix: Tensor) -> Tensor:
+        """``hidden`` [B, T, D] and ``prefix`` [B, T], in nats -> values [B, T]."""
+        values: Tensor = self.linear(torch.cat([hidden.detach().float(), prefix.unsqueeze(-1)], dim=-1))
+        return values.squeeze(-1)
+
+
+def prefix_log_probabilities(log_probabilities: Tensor, mask: Tensor) -> Tensor:
+    """Log-probability of all that stands before each token [B, T]; 0 at the first."""
+    tokens = log_probabilities * mask
+    return tokens.cumsum(dim=1) - tokens
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,7 @@ class Experience:
     samples: Samples
     state: PromptState | None  # what the encoder read, where no adapter changes it
     old: Tensor  # log-probabilities at the time of sampling, from the training forward
+    prefix: Tensor  # the reference's log-probability of what stands before each token
     values: Tensor
     advantages: Tensor  # whitened
     returns: Tensor
@@ -75,7 +89,7 @@ def collect(
 
     # 2. The training forward by policy and reference; generate()'s own probabilities are not used.
     shared = policy.read_prompts(samples.prompts) if shares_encoder(policy) else None
-    old, theirs, values = (torch.zeros(mask.shape, device=mask.device) for _ in range(3))
+    old, theirs, values, prefix = (torch.zeros(mask.shape, device=mask.device) for _ in range(4))
     kl, entropies = torch.zeros(mask.shape, device=mask.device), torch.zeros(mask.shape, device=mask.device)
     for rows in torch.split(torch.arange(len(mask), device=mask.device), config.batch_size):
         part = select(samples, rows)
@@ -88,7 +102,8 @@ def collect(
             anchor = read_tokens(policy, state, owner, part.completions, temperature=config.temperature)
         old[rows, :width] = ours.log_probabilities
         theirs[rows, :width] = anchor.log_probabilities
-        values[rows, :width] = value_head(ours.hidden)
+        prefix[rows, :width] = prefix_log_probabilities(anchor.log_probabilities, part.completions.mask)
+        values[rows, :width] = value_head(ours.hidden, prefix[rows, :width])
         kl[rows, :width] = full_kl(ours.logits, anchor.logits)
         entropies[rows, :width] = ours.entropy
 
@@ -103,6 +118,7 @@ def collect(
         samples=samples,
         state=shared,
         old=old,
+        prefix=prefix,
         values=values,
         advantages=masked_whiten(advantages, mask),
         returns=returns,
@@ -141,7 +157,7 @@ def minibatch_losses(
         clip=config.clip,
     )
     value_loss = clipped_value_loss(
-        value_head(reading.hidden),
+        value_head(reading.hidden, experience.prefix[rows, :width]),
         experience.values[rows, :width],
         experience.returns[rows, :width],
         mask,

@@ -16,6 +16,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from rlhf.checkpoints import artifact_hash
 from rlhf.exceptions import ModelError
 from rlhf.models import Policy, PromptState
 from rlhf.tensors import TokenBatch, gather_log_probabilities
@@ -44,7 +45,9 @@ def shares_encoder(policy: Policy) -> bool:
     """True when no adapter changes how a prompt is read, so that all adapters and the anchor can share the reading."""
     if policy.kind != "seq2seq":
         return False
-    return not any("encoder." in name and "lora_" in name for name, _ in policy.model.named_parameters())
+    changed = ("lora_", "modules_to_save")
+    names = [name for name, _parameter in policy.model.named_parameters() if "encoder." in name]
+    return not any(part in name for name in names for part in changed)
 
 
 class RewardHead(nn.Module):
@@ -119,6 +122,7 @@ class RewardSettings:
     members: tuple[MemberSettings, ...]
     penalty: float
     tie_rule: str
+    anchor_sha256: str  # of the weights that the adapters were trained on; on others they would score nonsense
     data_sha256: str
     max_prompt_tokens: int
     max_completion_tokens: int
@@ -258,6 +262,8 @@ def save_heads(folder: Path, heads: Mapping[str, RewardHead]) -> None:
 def load_reward_model(folder: Path, anchor: Path, *, batch: int = 64) -> RewardEnsemble:
     """The reward trained into ``folder`` on the weights of ``anchor``; ModelError with a clear message otherwise."""
     settings = RewardSettings.read(folder)
+    if settings.adaptation == "lora" and settings.anchor_sha256 != artifact_hash(anchor):
+        raise ModelError(f"{folder} was trained on another anchor than {anchor}: its adapters fit that one alone.")
     try:
         tensors = load_file(folder / HEADS)
     except FileNotFoundError as error:

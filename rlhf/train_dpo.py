@@ -83,10 +83,13 @@ def train_dpo(
         mean, figures = batch_loss(config, policy, ties, batch, torch.cat([references[row] for row in rows]))
         return mean * len(rows), {name: value * len(rows) for name, value in figures.items()}
 
+    rates = policy.learning_rates(rate=config.learning_rate, saved_rate=config.saved_learning_rate)
+    rates += [(parameter, config.learning_rate) for parameter in ties.parameters]
     steps_an_epoch = math.ceil(len(examples) / config.batch_rankings)
     task = Task(
         name="DPO",
-        parameters=[*policy.parameters_trainable(), *ties.parameters],
+        parameters=[parameter for parameter, _rate in rates],
+        rates=[rate for _parameter, rate in rates],
         weights=[1.0] * len(examples),
         lengths=[policy.prompt_length(ranking.prompt) for ranking in examples],
         loss=loss,

@@ -27,17 +27,15 @@ __all__ = ["PPOConfig", "train_ppo"]
 
 
 class _Optimiser:
-    """Adam over adapter and value head, both learning rates linear to 0 over the whole training."""
+    """Adam over adapter and value head, all learning rates linear to 0 over the whole training."""
 
     def __init__(self, config: PPOConfig, policy: Policy, value_head: ValueHead) -> None:
-        self._parameters = [*policy.parameters_trainable(), *value_head.parameters()]
+        rates = policy.learning_rates(rate=config.learning_rate, saved_rate=config.saved_learning_rate)
+        rates += [(parameter, config.value_learning_rate) for parameter in value_head.parameters()]
+        self._parameters = [parameter for parameter, _rate in rates]
         self._limit = config.max_gradient_norm
         self._adam = torch.optim.Adam(
-            [
-                {"params": list(policy.parameters_trainable()), "lr": config.learning_rate},
-                {"params": list(value_head.parameters()), "lr": config.value_learning_rate},
-            ],
-            eps=config.adam_epsilon,
+            [{"params": [parameter], "lr": rate} for parameter, rate in rates], eps=config.adam_epsilon
         )
         per_rollout = config.epochs * -(-config.rollout_prompts * config.samples_per_prompt // config.minibatch)
         total = config.rollouts * per_rollout

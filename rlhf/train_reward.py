@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rlhf.checkpoints import describe
+from rlhf.checkpoints import artifact_hash, describe
 from rlhf.config import SamplingConfig, to_mapping
 from rlhf.exceptions import DataError
 from rlhf.generate import generate
@@ -81,6 +81,7 @@ def train_reward(
         members=tuple(member for member, _own in members),
         penalty=config.penalty,
         tie_rule=ties.rule,
+        anchor_sha256=artifact_hash(anchor),
         data_sha256=data_sha256(kept),
         max_prompt_tokens=config.max_prompt_tokens,
         max_completion_tokens=config.max_completion_tokens,

@@ -20,7 +20,9 @@ from rlhf.simulate import (
     true_win_rate,
 )
 from rlhf.statistics import bootstrap_mean
+from rlhf.training_config import with_preset
 from rlhf.types import Interval, Prompt, Reporter
+from workers.config import preset_of
 from workers.models import ModelVersion
 from workers.pipelines.models import folder, policy_load
 from workers.services import policy_current, project_anchor
@@ -103,9 +105,8 @@ class Yardstick:
     def _evaluation(self, policy: ModelVersion) -> dict[str, Interval | None]:
         prompts = [Prompt(one.id, self._templated(one), one.references) for one in self.test]
         anchor = folder(project_anchor(self.project))
-        result = evaluate(
-            EvaluateConfig(), anchor, folder(policy), None, prompts, seed=self.seed, reporter=self.reporter
-        )
+        config = with_preset(EvaluateConfig, {"preset": preset_of(self.project.base_model)})
+        result = evaluate(config, anchor, folder(policy), None, prompts, seed=self.seed, reporter=self.reporter)
         return {name: result.metrics.get(name) for name in COPIED}
 
     def _sample(

@@ -127,13 +127,23 @@ def test_the_gradient_of_four_small_batches_is_that_of_one_large(fresh: Policy) 
 
 def test_value_gradients_do_not_reach_the_policy(fresh: Policy) -> None:
     experience, head = roll(fresh), ValueHead(fresh.hidden_size)
-    torch.nn.init.normal_(head.weight)
+    torch.nn.init.normal_(head.linear.weight)
     part = select(experience.samples, torch.arange(12))
     reading = read_tokens(fresh, fresh.read_prompts(part.prompts), part.owner, part.completions, temperature=1.0)
     fresh.model.zero_grad()
-    head(reading.hidden).sum().backward()
-    assert head.weight.grad is not None
+    head(reading.hidden, experience.prefix).sum().backward()
+    assert head.linear.weight.grad is not None
     assert all(parameter.grad is None for parameter in fresh.parameters_trainable())
+
+
+def test_the_value_sees_how_likely_the_text_before_a_token_was(fresh: Policy) -> None:
+    experience, head = roll(fresh), ValueHead(fresh.hidden_size)
+    with torch.no_grad():
+        head.linear.weight[0, -1] = 1.0
+    tokens = experience.old * experience.samples.completions.mask  # the adapter is fresh: the reference's own
+    values = head(torch.zeros(*tokens.shape, fresh.hidden_size), experience.prefix)
+    assert torch.equal(values[:, 0], torch.zeros(len(tokens)))
+    assert torch.allclose(values[:, 1:], tokens.cumsum(dim=1)[:, :-1], atol=1e-4)
 
 
 def test_one_reading_of_the_prompts_serves_policy_and_reference(tmp_path: Path) -> None:

@@ -177,6 +177,37 @@ def test_an_adapter_of_the_decoder_alone_leaves_the_encoder_as_it_is(tmp_path: P
     assert torch.allclose(after, before, atol=1e-5)
 
 
+NORMS = {"t5": "decoder.final_layer_norm", "gpt2": "ln_f", "llama": "model.norm"}
+
+
+@pytest.mark.parametrize("architecture", NORMS)
+def test_a_layer_can_be_trained_whole_beside_the_adapter(tmp_path: Path, architecture: str) -> None:
+    policy = tiny_policy(tmp_path / "base", architecture)
+    before = _decode(policy)[0]
+    policy.add_lora(LoraSpec(rank=2, alpha=2, modules_to_save=(NORMS[architecture],)), seed=1)
+    assert torch.allclose(_decode(policy)[0], before, atol=1e-5)
+    rates = policy.learning_rates(rate=1e-3, saved_rate=0.5)
+    whole = [(parameter, rate) for parameter, rate in rates if rate != 1e-3]
+    assert [rate for _parameter, rate in whole] == pytest.approx([0.5 * float(p.abs().mean()) for p, _ in whole])
+    with torch.no_grad():
+        for parameter, _rate in whole:
+            parameter.mul_(2)
+    after = _decode(policy)[0]
+    assert not torch.allclose(after, before)
+    with policy.reference():
+        assert torch.allclose(_decode(policy)[0], before, atol=1e-5)
+    policy.save_adapter(tmp_path / "adapter")
+    again = Policy.load(tmp_path / "base", adapter=tmp_path / "adapter", device="cpu", max_completion_tokens=24)
+    assert torch.allclose(_decode(again)[0], after, atol=1e-5)
+    policy.merge()
+    assert torch.allclose(_decode(policy)[0], after, atol=1e-5)
+
+
+def test_a_layer_that_is_not_there_cannot_be_trained_whole(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no layers whose names end with"):
+        tiny_policy(tmp_path).add_lora(LoraSpec(modules_to_save=("nowhere",)), seed=1)
+
+
 def test_an_untied_head_stays_untied(tmp_path: Path) -> None:
     policy = tiny_policy(tmp_path / "a", "t5-untied")
     policy.save(tmp_path / "b")
@@ -247,7 +278,7 @@ def test_a_causal_model_keeps_room_for_the_completion(tmp_path: Path) -> None:
 
 def test_an_unknown_name_says_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelError, match=r"no model 'nobody/nothing'.*not a folder here.*hub") as caught:
+    with pytest.raises(ModelError, match=r"no model 'nobody/nothing'.*not in the local cache.*hub") as caught:
         Policy.load("nobody/nothing")
     assert "google/flan-t5-base" in str(caught.value)
 
@@ -274,7 +305,7 @@ def test_missing_weights_are_not_made_up(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_not_looked_for_on_the_hub(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="There is no folder"):
+    with pytest.raises(ModelError, match="there is no folder"):
         Policy.load(tmp_path / "nowhere")
 
 

@@ -116,7 +116,7 @@ def test_a_reward_the_judge_disagrees_with_stops(tmp_path: Path) -> None:
         def judge(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> list[list[float]]:
             return [[-value for value in row] for row in self.score(prompts, completions)]
 
-    artifact, _ = run(tmp_path, replace(CONFIG, evaluate_every=2, missing_eos_reward=0.0), reward=Opposed())
+    artifact, _ = run(tmp_path, replace(CONFIG, evaluate_every=4, missing_eos_reward=0.0), reward=Opposed())
     assert artifact.facts["stopped_by"] == ["judge"]
     steps, best = artifact.facts["steps"], artifact.facts["best_step"]
     assert isinstance(steps, int)

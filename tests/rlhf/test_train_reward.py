@@ -235,6 +235,12 @@ def test_a_reward_model_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         load_reward_model(tmp_path, tmp_path)
 
 
+def test_another_anchor_is_refused(tmp_path: Path, trained: Trained) -> None:
+    save_tiny(tmp_path / "other", "t5", seed=5)
+    with pytest.raises(ModelError, match="trained on another anchor"):
+        load_reward_model(trained.folder, tmp_path / "other")
+
+
 def test_settings_of_others_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "reward.json").write_text("{}")
     with pytest.raises(ModelError, match="not a reward model's settings"):

@@ -49,6 +49,8 @@ def test_an_unknown_key_names_the_nearest() -> None:
         (PPOConfig, {"gamma": 1.5}),
         (PPOConfig, {"lora": {"dropout": 0.1}}),
         (PPOConfig, {"rollouts": 0}),
+        (PPOConfig, {"saved_learning_rate": 0.0}),
+        (PPOConfig, {"lora": {"modules_to_save": [""]}}),
         (RewardConfig, {"label_smoothing": 0.5}),
         (RewardConfig, {"judge_share": 0.9}),
         (RewardConfig, {"max_new_tokens": 200}),

@@ -1,16 +1,22 @@
 """A project with an anchor that nobody had to train, and a queue that keeps what is sent."""
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from annotation import services as labelling
 from annotation.models import Project, Role, Split
+from rlhf import toy, training_config
 from tests.factories import MembershipFactory, PromptFactory, TaskFactory, UserFactory
 from workers import dispatch
 from workers.models import ModelKind, ModelState, ModelVersion, Run, RunKind, RunState
+from workers.pipelines import sft
 from workers.services import run_claim
+
+LORA = {"rank": 2, "alpha": 2, "targets": "all-linear"}
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +88,22 @@ def running(queued) -> Callable[..., Run]:
         return run
 
     return make
+
+
+@pytest.fixture(scope="session")
+def toy_cache(tmp_path_factory) -> Path:
+    """One tiny policy for all tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def small_toy(monkeypatch, settings, tmp_path, toy_cache) -> None:
+    """The tiny policy after 800 dialogues, and trainings of a few steps."""
+    settings.DATA_DIR, settings.CACHE_DIR = tmp_path, toy_cache
+    monkeypatch.setattr(sft, "train_tiny_policy", partial(toy.train_tiny_policy, count=800))
+    tiny = {
+        training_config.RewardConfig: {"lora": LORA, "epochs": 1, "members": 1, "normalisation_samples": 16},
+        training_config.PPOConfig: {"lora": LORA, "rollouts": 2, "rollout_prompts": 8, "held_out_samples": 16},
+        training_config.DPOConfig: {"lora": LORA, "epochs": 1, "held_out_samples": 16, "evaluations": 1},
+    }
+    monkeypatch.setattr(training_config, "PRESETS", {**training_config.PRESETS, "tiny": tiny})

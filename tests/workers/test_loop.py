@@ -4,19 +4,16 @@ import contextlib
 import gzip
 import io
 import json
-from functools import partial
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
-from rlhf import toy, training_config
 from rlhf.exceptions import DataError
 from rlhf.types import Silent
 from workers import loop
 from workers.loop import Loop, LoopPlan, row_table
-from workers.pipelines import sft
 
 FIGURES = [
     "agreement",
@@ -33,29 +30,14 @@ FIGURES = [
     "toxicity",
 ]
 HASHES = ("snapshot_hash", "reward_model_hash", "policy_hash")
-LORA = {"rank": 2, "alpha": 2, "targets": "all-linear"}
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """One tiny policy for all tests here."""
-    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
-def small(monkeypatch, settings, tmp_path, cache):
+def small(monkeypatch, small_toy):
     """Everything real, but a hundred times smaller: a policy that has hardly learnt to write."""
-    settings.DATA_DIR, settings.CACHE_DIR = tmp_path, cache
     monkeypatch.setattr(loop, "GENERATED_PROMPTS", 120)
     monkeypatch.setattr(loop, "TEST_PROMPTS", 24)
     monkeypatch.setattr(loop, "HELD_OUT_PROMPTS", 16)
-    monkeypatch.setattr(sft, "train_tiny_policy", partial(toy.train_tiny_policy, count=800))
-    tiny = {
-        training_config.RewardConfig: {"lora": LORA, "epochs": 1, "members": 1, "normalisation_samples": 16},
-        training_config.PPOConfig: {"lora": LORA, "rollouts": 2, "rollout_prompts": 8, "held_out_samples": 16},
-        training_config.DPOConfig: {"lora": LORA, "epochs": 1, "held_out_samples": 16, "evaluations": 1},
-    }
-    monkeypatch.setattr(training_config, "PRESETS", {**training_config.PRESETS, "tiny": tiny})
 
 
 def rounds(**plan):
