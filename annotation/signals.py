@@ -1,5 +1,6 @@
-"""What the labelling side tells whoever wants to know; always after the commit."""
+"""What the labelling side tells whoever wants to know."""
 
 from django.dispatch import Signal
 
-prompts_imported = Signal()  # project, count
+prompts_imported = Signal()  # project, count; after the commit
+base_model_chosen = Signal()  # project, name; before anything is written, and a receiver refuses it by InvalidInput

@@ -12,7 +12,13 @@ from pathlib import Path
 from rlhf.exceptions import ModelError
 
 ANSWER_SECONDS = 3.0  # how long the hub may take to say what a repository holds
+_NO_NAME = "{!r} is neither a folder here nor a name that the hub allows"
+_NO_SAFETENSORS = "{} has no safetensors weights on the hub; pickled weights are never loaded"
 _PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model")
+
+
+class HubSilent(ModelError):  # noqa: N818 - says what is wrong already
+    """The hub could not be asked: switched off, or no answer in time."""
 
 
 def model_folder(source: str | Path) -> Path:
@@ -23,10 +29,44 @@ def model_folder(source: str | Path) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
         return _with_safetensors(folder)
-    if isinstance(source, Path) or str(source).startswith(("/", ".", "~")) or str(source).count("/") > 1:
+    if _is_path(source):
         raise ModelError(f"there is no folder {folder}")
     cached = _cached(str(source))
     return _with_safetensors(cached if cached is not None else _downloaded(str(source)))
+
+
+def name_check(source: str) -> None:
+    """Raise ModelError when ``source`` is neither a folder that is there nor a name a hub could have. Asks nobody."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, but not in __all__
+
+    try:
+        if Path(source).expanduser().is_dir():
+            return
+        if _is_path(source):
+            raise ModelError(f"there is no folder {source}")
+        validate_repo_id(source)
+    except (OSError, RuntimeError) as error:  # too long for a file system; ~ of somebody unknown
+        raise ModelError(f"{source} is no folder here: {error}") from error
+    except HFValidationError as error:
+        raise ModelError(_NO_NAME.format(source)) from error
+
+
+def model_check(source: str) -> None:
+    """`name_check`, and ModelError for a folder without safetensors and for a name that the hub does not have.
+
+    Nothing is downloaded, and a hub that cannot be asked says nothing.
+    """
+    name_check(source)
+    if Path(source).expanduser().is_dir():
+        model_folder(source)
+    elif _cached(source) is None:
+        try:
+            found = _has_safetensors_on_hub(source)
+        except HubSilent:
+            return
+        if not found:
+            raise ModelError(_NO_SAFETENSORS.format(source))
 
 
 def available(name: str) -> bool:
@@ -37,12 +77,15 @@ def available(name: str) -> bool:
         return False
 
 
+def _is_path(source: str | Path) -> bool:
+    return isinstance(source, Path) or source.startswith(("/", ".", "~")) or source.count("/") > 1
+
+
 def _with_safetensors(folder: Path) -> Path:
     if not any(folder.glob("*.safetensors")):
-        found = sorted(path.name for path in folder.iterdir())[:8]
         raise ModelError(
-            f"{folder} holds no *.safetensors (found: {', '.join(found) or 'nothing'}); pickled weights are never "
-            "loaded: save the model with save_pretrained() and use that folder"
+            f"{folder} holds no *.safetensors; pickled weights are never loaded: save the model with "
+            "save_pretrained() and use that folder"
         )
     return folder
 
@@ -56,7 +99,7 @@ def _cached(name: str) -> Path | None:
     except LocalEntryNotFoundError:
         return None
     except HFValidationError as error:
-        raise ModelError(f"{name!r} is neither a folder nor a name on the hub: {error}") from error
+        raise ModelError(_NO_NAME.format(name)) from error
     return folder if any(folder.glob("*.safetensors")) else None
 
 
@@ -64,7 +107,7 @@ def _downloaded(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     if not _has_safetensors_on_hub(name):
-        raise ModelError(f"{name} has no safetensors weights on the hub; pickled weights are never loaded")
+        raise ModelError(_NO_SAFETENSORS.format(name))
     try:
         return Path(snapshot_download(name, allow_patterns=list(_PATTERNS)))
     except (OSError, ValueError) as error:
@@ -73,17 +116,17 @@ def _downloaded(name: str) -> Path:
 
 @cache
 def _has_safetensors_on_hub(name: str) -> bool:
-    """Raises ModelError when the hub does not answer in time or knows no such model."""
+    """Raises ModelError when the hub knows no such model, HubSilent when it does not answer in time."""
     import httpx2
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     if constants.HF_HUB_OFFLINE or os.environ.get("TRANSFORMERS_OFFLINE", "") in {"1", "true", "True"}:
-        raise ModelError(f"{name} is not in the local cache, and the hub is switched off (HF_HUB_OFFLINE)")
+        raise HubSilent(f"{name} is not in the local cache, and the hub is switched off (HF_HUB_OFFLINE)")
     try:
         files = HfApi().model_info(name, timeout=ANSWER_SECONDS).siblings or []
     except HfHubHTTPError as error:
         raise ModelError(f"the hub knows no model {name}, or does not give it out: {error}") from error
     except (httpx2.HTTPError, OSError, OfflineModeIsEnabled) as error:
-        raise ModelError(f"{name} is not in the local cache, and the hub cannot be reached: {error}") from error
+        raise HubSilent(f"{name} is not in the local cache, and the hub cannot be reached: {error}") from error
     return any(file.rfilename.endswith(".safetensors") for file in files)

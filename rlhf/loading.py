@@ -1,6 +1,7 @@
 """Models and tokenizers from the hub or a folder: safetensors only, no code of others, clear errors."""
 
 import inspect
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +14,12 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging as transformers_logging
 
 from rlhf.exceptions import ModelError
+from rlhf.hub import model_folder
 
 Kind = Literal["seq2seq", "causal"]
 
+# peft still asks transformers 5 by the old name, once for each adapter; nobody who reads our output can change that.
+warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
 # One bar for each model that is read or written would bury the progress of the trainings.
 transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no hints here
 
@@ -30,20 +34,29 @@ def best_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
 
 
+def found(source: str | Path) -> str:
+    """The folder of ``source``: itself, or the hub's copy on this disk. Raises ModelError where there is none.
+
+    A folder is taken as it is; what it lacks is said by whoever reads it.
+    """
+    if Path(source).is_dir():
+        return str(source)
+    try:
+        return str(model_folder(source))
+    except ModelError as error:
+        raise ModelError(_not_found(str(source), error)) from error
+
+
 def load_config(source: str) -> Any:
-    """The model's config with every dropout at 0. Raises ModelError when nothing is found under ``source``."""
+    """The config of the model in the folder ``source``, with every dropout at 0. Raises ModelError without one."""
     folder = Path(source)
-    if folder.is_dir() and not (folder / "config.json").is_file():
+    if not (folder / "config.json").is_file():
         what = "an adapter, not a whole model" if (folder / "adapter_config.json").is_file() else "not a model"
         raise ModelError(f"The folder {source} holds no config.json: it is {what}. Give a folder in the hub's format.")
-    if not folder.is_dir() and (folder.is_absolute() or source.startswith((".", "~"))):
-        raise ModelError(f"There is no folder {source}. Give a folder in the hub's format, or a hub name.")
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        if folder.is_dir():
-            raise ModelError(f"{folder / 'config.json'} cannot be used: {_first_line(error)}") from error
-        raise ModelError(_not_found(source, error)) from error
+        raise ModelError(f"{folder / 'config.json'} cannot be used: {_first_line(error)}") from error
     for name, value in list(vars(config).items()):
         if "drop" in name and isinstance(value, int | float) and not isinstance(value, bool):
             setattr(config, name, 0.0)
@@ -122,10 +135,9 @@ def accepts(model: Any, argument: str) -> bool:
 
 def _not_found(source: str, error: Exception) -> str:
     return (
-        f"There is no model {source!r}: it is not a folder here, and as a name on the hub it gave "
-        f"“{_first_line(error)}”. Give a folder in the hub's format (config.json, model.safetensors, tokenizer) or a "
-        "hub name such as google/flan-t5-base; a private model needs HF_TOKEN, and a machine without the hub needs "
-        "the model in HF_HOME beforehand."
+        f"There is no model {source!r}: {_first_line(error)}. Give a folder in the hub's format (config.json, "
+        "model.safetensors, tokenizer) or a hub name such as google/flan-t5-base; a private model needs HF_TOKEN, and "
+        "a machine without the hub needs the model in HF_HOME beforehand."
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.dispatch import receiver
 
 from annotation.models import Project
-from annotation.signals import prompts_imported
+from annotation.signals import base_model_chosen, prompts_imported
 from workers import dispatch
 
 
@@ -16,3 +16,12 @@ def completions_start(sender: object, project: Project, **kwargs: Any) -> None:
 
     if not dispatch.is_held():
         generation_start(project=project)
+
+
+@receiver(base_model_chosen)
+def base_model_refuse(sender: object, project: Project, name: str, **kwargs: Any) -> None:
+    """A base model that can be no model, or that an anchor has been made from already, is refused at once."""
+    from workers.services import base_model_check, base_model_free
+
+    base_model_free(project)
+    base_model_check(name)

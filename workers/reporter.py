@@ -112,21 +112,3 @@ class RunReporter:
     def _check(self) -> None:
         if self._replaced.is_set():
             raise RunReplaced(f"Run {self.run_id} is no longer attempt {self.attempt}'s.")
-
-
-class Quiet:
-    """A reporter for a part of a run: its events, metrics and cancelling are the run's, its progress is not."""
-
-    def __init__(self, reporter: Reporter) -> None:
-        self._reporter = reporter
-
-    def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        self._reporter.metrics(step, values)
-
-    def progress(self, done: int, total: int, phase: str) -> None: ...
-
-    def event(self, kind: str, message: str, **data: object) -> None:
-        self._reporter.event(kind, message, **data)
-
-    def cancelled(self) -> bool:
-        return self._reporter.cancelled()

@@ -9,6 +9,7 @@ from annotation.distribution import lease_end
 from annotation.exceptions import Conflict, InvalidInput, NotFound, StaleTransition
 from annotation.models import Assignment, AssignmentState, Membership, Project, Role
 from annotation.services.audit import audit_record
+from annotation.signals import base_model_chosen
 from annotation.texts import text_problem
 from annotation.users import User
 
@@ -31,6 +32,7 @@ EDITABLE = (
 def project_create(*, actor: User | None, slug: str, name: str, split_salt: str = "", **values: Any) -> Project:
     """A new project, led by ``actor``. ``split_salt`` (default: the slug) can never be changed again."""
     project = Project(slug=slug, name=name, split_salt=split_salt or slug, created_by=actor)
+    _base_model_ask(project, values)
     with transaction.atomic():
         _apply(project, values)
         try:
@@ -47,6 +49,7 @@ def project_create(*, actor: User | None, slug: str, name: str, split_salt: str 
 
 def project_update(*, project: Project, actor: User | None, **values: Any) -> Project:
     """Change what may be changed (``EDITABLE``); raises InvalidInput with the fields at fault."""
+    _base_model_ask(project, values)
     with transaction.atomic():
         project = Project.objects.select_for_update().get(pk=project.pk)
         before = {name: getattr(project, name) for name in values if name in EDITABLE}
@@ -55,6 +58,13 @@ def project_update(*, project: Project, actor: User | None, **values: Any) -> Pr
         changed = {name: values[name] for name, old in before.items() if old != values[name]}
         audit_record(verb="project.update", actor=actor, project=project, target=project.slug, **changed)
     return project
+
+
+def _base_model_ask(project: Project, values: dict[str, Any]) -> None:
+    """Whoever knows models may refuse this one; outside the transaction, because the answer may come over a network."""
+    name = values.get("base_model", project.base_model)
+    if project.pk is None or name != project.base_model:
+        base_model_chosen.send(sender=Project, project=project, name=str(name))
 
 
 def _apply(project: Project, values: dict[str, Any]) -> None:

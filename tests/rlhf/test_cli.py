@@ -63,7 +63,7 @@ def test_generate_repeats_itself_with_the_same_seed(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "@nothing", "--data", "@prompts.jsonl"], "ModelError: There is no folder"),
+        (["--model", "@nothing", "--data", "@prompts.jsonl"], "ModelError: There is no model"),
         (["--model", "@model", "--data", "@nothing.jsonl"], "DataError: "),
         (["--model", "@model", "--data", "@prompts.jsonl", "--set", "epoch=1"], "ConfigError: SFTConfig has no key"),
         (["--model", "@model", "--data", "@prompts.jsonl", "--set", "epochs"], "ConfigError: --set takes NAME=VALUE"),

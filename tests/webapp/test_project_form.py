@@ -62,6 +62,8 @@ def test_the_form_shows_what_is_set(lead, project):
         ("criteria", "same\nsame"),
         ("lease_minutes", "many"),
         ("name", ""),
+        ("base_model", "/no/such/folder"),
+        ("base_model", "flan t5 <b>"),
     ],
 )
 def test_a_bad_value_changes_nothing_and_is_named(field, value, lead, project):

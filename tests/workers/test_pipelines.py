@@ -100,7 +100,7 @@ def test_a_base_model_that_cannot_be_loaded_fails_with_a_clear_error(lab, tmp_pa
 def test_completions_and_tasks_for_every_prompt_without_one(with_anchor):
     run_create(project=with_anchor, kind="generate", config=SHORT, seed=1)
     (run,) = run_drain(project=with_anchor)
-    assert run.output == {"prompts": 16, "completions": 64, "tasks": Task.objects.count(), "too_long": 0}
+    assert run.output == {"prompts": 16, "completions": 64, "tasks": Task.objects.count(), "too_long": 0, "alike": 0}
     prompt = with_anchor.prompts.first()
     texts = list(prompt.completions.values_list("text", flat=True))
     assert len(texts) == len(set(texts)) == 4
@@ -112,6 +112,14 @@ def test_generating_again_writes_nothing_twice(with_anchor):
         run_create(project=with_anchor, kind="generate", config=SHORT)
         run_drain(project=with_anchor)
     assert Completion.objects.count() == 64
+
+
+def test_prompts_without_enough_different_texts_are_counted_once_and_get_no_task(with_anchor):
+    run_create(project=with_anchor, kind="generate", config={"max_new_tokens": 1, "top_k": 2})
+    (run,) = run_drain(project=with_anchor)
+    (warning,) = run.events.filter(kind="warning")
+    assert run.output["alike"] == run.output["prompts"] - run.output["tasks"] > 0
+    assert warning.message.startswith(f"{run.output['alike']} of ")
 
 
 def test_a_prompt_over_the_limit_is_counted_and_reported(with_anchor, monkeypatch):

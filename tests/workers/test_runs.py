@@ -2,7 +2,9 @@
 
 import pytest
 
-from annotation.exceptions import Conflict, StaleTransition
+from annotation.exceptions import Conflict, InvalidInput, StaleTransition
+from annotation.models import Project
+from annotation.services import project_create, project_update
 from workers import dispatch
 from workers.exceptions import ConfigInvalid, ModelMissing, NotReady
 from workers.models import Metric, Run, RunKind, RunState
@@ -78,8 +80,34 @@ def test_a_file_of_examples_cannot_be_named_over_the_network(project, rose):
 
 def test_a_base_model_that_is_nowhere_is_refused_at_once(project):
     project.base_model = "./no/such/folder"
-    with pytest.raises(ConfigInvalid, match="no such folder"):
+    with pytest.raises(ConfigInvalid, match="there is no folder"):
         run_create(project=project, kind="sft")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("./no/such/folder", "there is no folder"),
+        ("flan t5!", "nor a name that the hub allows"),
+        ("a/b/c", "there is no folder"),
+        ("~nobody-of-this-name/model", "no folder here"),
+        ("a" * 300, "no folder here"),
+    ],
+)
+def test_a_project_cannot_choose_a_base_model_that_can_be_none(project, name, why):
+    with pytest.raises(InvalidInput, match=why) as caught:
+        project_update(project=project, actor=None, base_model=name)
+    assert list(caught.value.fields) == ["base_model"]
+    with pytest.raises(InvalidInput, match=why):
+        project_create(actor=None, slug="other", name="Other", base_model=name)
+    assert not Project.objects.filter(slug="other").exists()
+
+
+def test_the_base_model_stays_once_the_anchor_is_made(project, anchor, tmp_path):
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(InvalidInput, match="start a new project"):
+        project_update(project=project, actor=None, base_model=str(tmp_path))
+    project_update(project=project, actor=None, base_model=project.base_model, name="Renamed")
 
 
 def test_a_claim_counts_the_attempt_and_clears_the_curves_of_the_one_before(queued):

@@ -18,7 +18,6 @@ from workers.config import GenerateConfig
 from workers.models import ModelKind, ModelVersion
 from workers.pipelines.context import Context, Publish
 from workers.pipelines.models import policy_load
-from workers.reporter import Quiet
 from workers.services.next_prompts import prompts_next
 
 CHUNK = 32  # prompts whose completions and tasks are written in one transaction
@@ -33,7 +32,7 @@ def run(context: Context) -> Publish:
         project=context.project, run_id=context.run.pk, count=config.prompts, round_number=round_number
     )
     policy = policy_load(context.project, writer, max_completion_tokens=config.max_new_tokens)
-    made = {"prompts": 0, "completions": 0, "tasks": 0, "too_long": 0}
+    made = {"prompts": 0, "completions": 0, "tasks": 0, "too_long": 0, "alike": 0}
     for start in range(0, len(prompts), CHUNK):
         if context.reporter.cancelled():
             raise Cancelled(f"cancelled after {start} of {len(prompts)} prompts; what was written stays")
@@ -43,13 +42,30 @@ def run(context: Context) -> Publish:
         for name, count in _write(context, chunk, texts, round_number).items():
             made[name] += count
         made["too_long"] += len(chunk) - len(texts)
+        made["alike"] += sum(len(row) < context.project.completions_per_prompt for row in texts.values())
     if made["too_long"]:
         context.reporter.event(
             "warning",
             f"{made['too_long']} of {len(prompts)} prompts are longer than the model reads "
             f"({policy.max_prompt_tokens} tokens): they got no completions.",
         )
+    if made["alike"]:
+        context.reporter.event(
+            "warning",
+            f"{made['alike']} of {len(prompts)} prompts have fewer than {context.project.completions_per_prompt} "
+            "different texts, however often they were drawn again: they got no task.",
+        )
     return lambda: made
+
+
+class _CancelOnly(types.Silent):
+    """For the sampler: what it reports of its batch, this pipeline counts over all of them."""
+
+    def __init__(self, reporter: types.Reporter) -> None:
+        self._reporter = reporter
+
+    def cancelled(self) -> bool:
+        return self._reporter.cancelled()
 
 
 def writer_round(writer: ModelVersion) -> int:
@@ -91,7 +107,7 @@ def _sample(
             seed=sampling_seed(context.run.seed, round_number, reference=reference),
             batch_size=config.batch_size,
             distinct=True,
-            reporter=Quiet(context.reporter),
+            reporter=_CancelOnly(context.reporter),
             reference=reference,
         )
         return {row[0].prompt_id: list(row) for row in result.completions if row}

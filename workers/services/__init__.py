@@ -1,5 +1,6 @@
 """Every write of the workers side, by name. Nothing here imports torch until a run is executed."""
 
+from workers.services.base_models import base_model_check, base_model_free
 from workers.services.endings import run_cancel, run_cancelled, run_fail, run_put_back, run_retry, run_succeed
 from workers.services.execution import run_drain, run_execute
 from workers.services.generation import generation_start
@@ -10,6 +11,8 @@ from workers.services.rounds import round_advance, round_start
 from workers.services.runs import run_claim, run_create
 
 __all__ = [
+    "base_model_check",
+    "base_model_free",
     "generation_start",
     "model_get",
     "model_newest",

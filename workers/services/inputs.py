@@ -1,23 +1,21 @@
 """What a run reads: every input named by a slug or a hash before it starts, so that nothing moves under it."""
 
-import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from annotation.models import Project, Snapshot, Split
 from annotation.services import snapshot_freeze
 from annotation.users import User
 from workers import storage
-from workers.config import TOY, keys_known
+from workers.config import keys_known
 from workers.exceptions import ConfigInvalid, NotReady
 from workers.models import ModelKind, RunKind
+from workers.services.base_models import base_model_form
 from workers.services.prompts import prompts_freeze, prompts_path
 from workers.services.registry import model_get, model_newest, policy_current, project_anchor
 
 EXAMPLES_NONE = ""  # the base model as it is
 EXAMPLES_REFERENCES = "references"  # the project's prompts of the training split with their references
-HUB_NAME = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
 Inputs = dict[str, str]
 
 
@@ -28,30 +26,13 @@ def inputs_resolve(*, project: Project, kind: str, given: Mapping[str, Any], act
     default does not exist yet.
     """
     if kind == RunKind.SFT:
-        base_model_check(project.base_model)
+        base_model_form(project.base_model)
     resolvers = RESOLVERS[kind]
     keys_known(given, list(resolvers), what=f"inputs of {kind}")
     for key, value in given.items():
         if not isinstance(value, str):
             raise ConfigInvalid(f"inputs.{key} is {value!r}: it must be a text.")
     return {key: resolve(project, given.get(key), actor) for key, resolve in resolvers.items()}
-
-
-def base_model_check(name: str) -> None:
-    """Raise ConfigInvalid when ``name`` can be no model: neither 'toy', nor a folder that is there, nor a hub name.
-
-    Whether the hub has it, the run finds out: a web process loads no model.
-    """
-    folder = Path(name).expanduser()
-    if name == TOY or folder.is_dir():
-        return
-    if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        raise ConfigInvalid(f"The base model is '{name}': there is no such folder.")
-    if not HUB_NAME.fullmatch(name):
-        raise ConfigInvalid(
-            f"The base model is '{name}': it must be '{TOY}', a hub model's name such as 'google/flan-t5-base', "
-            "or a local folder."
-        )
 
 
 def _anchor(project: Project, given: str | None, actor: User | None) -> str:
