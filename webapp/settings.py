@@ -178,8 +178,9 @@ CELERY_BROKER_URL = env("CELERY_BROKER_URL", default="redis://127.0.0.1:6379/0")
 CELERY_TASK_DEFAULT_QUEUE = "cpu"
 CELERY_TASK_ROUTES = {"workers.run": {"queue": "gpu"}}
 CELERY_TASK_IGNORE_RESULT = True  # the table of runs is the truth
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
+# A message only wakes somebody up, and one that is lost is sent again: acknowledged at once. A worker that holds an
+# unacknowledged one when its broker goes away dies of it (kombu 5.7), after the run that it carries.
+CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {

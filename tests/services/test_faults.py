@@ -45,8 +45,12 @@ def test_a_worker_killed_in_the_middle_leaves_its_run_to_the_next(lab, alice, st
     wait_for(run, has_ended)
     assert run.state == RunState.SUCCEEDED
     assert run.attempt == 2
-    assert ModelVersion.objects.filter(run=run).count() == 1
+    model = ModelVersion.objects.get(run=run)
     assert Ranking.objects.filter(pk=ranking, is_current=True).exists()
+
+    unbroken = wait_for(train(lab), has_ended)
+    assert unbroken.attempt == 1
+    assert ModelVersion.objects.get(run=unbroken).sha256 == model.sha256
 
 
 def test_a_machine_without_power_leaves_its_run_to_the_next(lab, start_worker):
@@ -97,6 +101,19 @@ def test_a_message_that_is_lost_is_sent_again(lab, start_worker, queue):
     start_worker()
     wait_for(run, has_ended)
     assert run.state == RunState.SUCCEEDED
+
+
+def test_a_redis_that_is_killed_and_comes_back_empty_stops_nothing(lab, start_worker, redis):
+    worker = start_worker()
+    run = wait_for(train(lab), is_learning)
+    redis.kill()
+    time.sleep(1)
+    redis.start()
+    assert wait_for(run, has_ended).state == RunState.SUCCEEDED
+    assert run.attempt == 1
+    following = wait_for(train(lab, {"epochs": 2.0}), has_ended)
+    assert following.state == RunState.SUCCEEDED
+    assert worker.process.poll() is None, "the worker ended with its broker"
 
 
 def test_a_running_run_is_cancelled_within_seconds(lab, start_worker, rose):
