@@ -1,133 +1,133 @@
-"""Saved models with a hash of what they are, and exact checkpoints of a training: safetensors and JSON, no pickle."""
+"""Exact checkpoints of a training: safetensors and JSON, whole or not there at all, known by their hash.
+
+A checkpoint is a folder `step-00000120` with `tensors.safetensors`, `state.json` and `sha256.json`, the hashes of the
+other two. It is written under another name, flushed to the disk and renamed.
+"""
 
 import hashlib
 import json
-import math
+import os
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, is_dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rlhf.exceptions import ModelError
-from rlhf.models import Policy
-from rlhf.types import Artifact
+from rlhf.exceptions import CheckpointError
+from rlhf.types import Reporter
 
-CARD = "kedge.json"
-# What depends on the machine, the day or a library's version, not on the model.
-_NOISE = {
-    "_name_or_path", "name_or_path", "base_model_name_or_path", "transformers_version", "peft_version", "revision",
-    "parent_library", "auto_mapping", "inference_mode",
-}  # fmt: skip
-_SKIPPED = {CARD, "tokenizer_config.json", "special_tokens_map.json", "generation_config.json"}
+TENSORS, STATE, HASHES = "tensors.safetensors", "state.json", "sha256.json"
+UNFINISHED = ".new"
 
 
-def artifact_hash(folder: Path | str) -> str:
-    """sha256 over every tensor below ``folder`` (file, name, dtype, shape, bytes) and its settings (*.json).
+class Checkpoints:
+    """The newest ``keep`` checkpoints of one training, in ``folder``."""
 
-    Paths, times and versions of libraries are left out: the same model has the same hash anywhere.
-    """
-    root, digest = Path(folder), hashlib.sha256()
-    for path in sorted(root.rglob("*"), key=lambda found: found.relative_to(root).as_posix()):
-        name = path.relative_to(root).as_posix()
-        if path.suffix == ".safetensors":
-            for piece in _tensor_bytes(path):
-                digest.update(name.encode() + b"\0" + piece)
-        elif path.suffix == ".json" and path.name not in _SKIPPED:
-            settings = _without_noise(json.loads(path.read_text(encoding="utf-8")))
-            digest.update(f"{name}\0{json.dumps(settings, sort_keys=True)}\0".encode())
-    return digest.hexdigest()
+    def __init__(self, folder: Path, keep: int, reporter: Reporter) -> None:
+        self._folder, self._keep, self._reporter = folder, keep, reporter
+
+    def save(self, step: int, state: Mapping[str, object]) -> None:
+        """Write nested dicts, lists, numbers, texts and tensors; older checkpoints go only once it is whole.
+
+        Raises CheckpointError (a full disk, no right to write); what was there before stays.
+        """
+        place = self._place(step)
+        fresh = place.with_name(place.name + UNFINISHED)
+        try:
+            _clear(fresh)
+            fresh.mkdir(parents=True)
+            _write(fresh, state)
+            # The same step again, after its file was found damaged, or with the best weights at the end.
+            _clear(place)
+            fresh.rename(place)
+            _flush(self._folder)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise CheckpointError(self._refused(step, error)) from error
+        for old in self._steps()[: -self._keep]:
+            shutil.rmtree(self._place(old), ignore_errors=True)
+
+    def newest(self) -> dict[str, Any] | None:
+        """The newest checkpoint that is whole, tensors on the CPU; None where there is none.
+
+        A damaged one is told of by a warning, and the one before it is taken.
+        """
+        for step in reversed(self._steps()):
+            try:
+                return _read(self._place(step))
+            except (OSError, ValueError, KeyError, SafetensorError) as error:
+                self._reporter.event("warning", f"The checkpoint of step {step} is damaged and not used: {error}")
+        return None
+
+    def _place(self, step: int) -> Path:
+        return self._folder / f"step-{step:08d}"
+
+    def _steps(self) -> list[int]:
+        """Ascending."""
+        found = self._folder.glob("step-*") if self._folder.is_dir() else []
+        return sorted(int(path.name[5:]) for path in found if path.name[5:].isdigit())
+
+    def _refused(self, step: int, error: Exception) -> str:
+        kept = self._steps()
+        rest = f"the one of step {kept[-1]} stays" if kept else "there is none before it"
+        return (
+            f"The checkpoint of step {step} cannot be written to {self._folder} ({error}); {rest}. Make room or give "
+            "the right to write there, and start the same training again: it goes on from the last whole checkpoint."
+        )
 
 
-def describe(folder: Path | str, policy: Policy, facts: Mapping[str, object]) -> Artifact:
-    """The artifact in ``folder``: hash, sizes and facts, also written there as kedge.json (no NaN: null)."""
-    root = Path(folder)
-    trainable, total = policy.count_parameters()
-    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file() and path.name != CARD)
-    artifact = Artifact(str(root), artifact_hash(root), trainable, total, size, dict(facts))
-    card = {name: plain(value) for name, value in asdict(artifact).items() if name != "path"}
-    (root / CARD).write_text(json.dumps(card, sort_keys=True, indent=1) + "\n", encoding="utf-8")
-    return artifact
+def checkpoints_of(out: Path) -> Path:
+    """Where a training that writes its model to ``out`` keeps its checkpoints: beside it, no part of the model."""
+    return out.with_name(out.name + ".checkpoints")
 
 
-def read_artifact(folder: Path | str) -> Artifact:
-    """What ``describe`` wrote. Raises ModelError when the folder holds none."""
-    try:
-        card = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
-        return Artifact(path=str(folder), **card)
-    except (OSError, ValueError, TypeError) as error:
-        raise ModelError(f"{folder} holds no saved model of ours: {CARD} cannot be read ({error}).") from error
+def remove_checkpoints(folder: Path) -> None:
+    """Forget the checkpoints of a training whose model is saved."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-def save_checkpoint(folder: Path, state: Mapping[str, object]) -> None:
-    """Write nested dicts, lists, numbers and tensors. The old checkpoint stays until the new one is whole."""
+def _write(folder: Path, state: Mapping[str, object]) -> None:
     tensors: dict[str, Tensor] = {}
     skeleton = _take_out(state, tensors)
-    fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    save_file(tensors, fresh / "tensors.safetensors")
-    (fresh / "state.json").write_text(json.dumps(skeleton), encoding="utf-8")
-    # A crash between the two renames leaves the old checkpoint under .old, where load_checkpoint looks too.
-    shutil.rmtree(old, ignore_errors=True)
+    save_file(tensors, folder / TENSORS)
+    (folder / STATE).write_text(json.dumps(skeleton), encoding="utf-8")
+    hashes = {name: _sha256(folder / name) for name in (TENSORS, STATE)}
+    (folder / HASHES).write_text(json.dumps(hashes), encoding="utf-8")
+    for path in (*folder.iterdir(), folder):
+        _flush(path)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    hashes = json.loads((folder / HASHES).read_text(encoding="utf-8"))
+    for name in (TENSORS, STATE):
+        if hashes[name] != _sha256(folder / name):
+            raise ValueError(f"{name} is not what was written")
+    state: dict[str, Any] = _put_in(
+        json.loads((folder / STATE).read_text(encoding="utf-8")), load_file(folder / TENSORS)
+    )
+    return state
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """What was written there is on the disk, or an OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _clear(folder: Path) -> None:
     if folder.exists():
-        folder.rename(old)
-    fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """What ``save_checkpoint`` wrote, tensors on the CPU; None where there is no checkpoint."""
-    for place in (folder, folder.with_name(folder.name + ".old")):
-        if (place / "state.json").is_file():
-            tensors = load_file(place / "tensors.safetensors")
-            state: dict[str, Any] = _put_in(json.loads((place / "state.json").read_text(encoding="utf-8")), tensors)
-            return state
-    return None
-
-
-def remove_checkpoint(folder: Path) -> None:
-    """Forget a checkpoint whose training has ended."""
-    for suffix in ("", ".new", ".old"):
-        shutil.rmtree(folder.with_name(folder.name + suffix), ignore_errors=True)
-
-
-def plain(value: object) -> object:
-    """``value`` as JSON data: dataclasses become objects, NaN and infinities null."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
-
-
-def _tensor_bytes(path: Path) -> Iterator[bytes]:
-    with safe_open(path, framework="pt") as file:
-        for name in sorted(file.keys()):
-            tensor = file.get_tensor(name)
-            yield f"{name}\0{tensor.dtype}\0{list(tensor.shape)}\0".encode()
-            # A view as bytes: numpy has no bfloat16.
-            yield tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes()
-
-
-def _without_noise(value: object) -> object:
-    if isinstance(value, dict):
-        return {
-            # peft keeps these as a set: their order changes from run to run.
-            key: sorted(item) if key == "target_modules" and isinstance(item, list) else _without_noise(item)
-            for key, item in value.items()
-            if key not in _NOISE
-        }
-    return [_without_noise(item) for item in value] if isinstance(value, list) else value
+        shutil.rmtree(folder)
 
 
 def _take_out(value: Any, tensors: dict[str, Tensor]) -> Any:

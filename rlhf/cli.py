@@ -160,7 +160,7 @@ def _generate(options: argparse.Namespace, console: Console) -> None:
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
-    from rlhf.checkpoints import plain
+    from rlhf.artifacts import plain
     from rlhf.evaluate import EvaluateConfig, evaluate
 
     prompts = _prompts(options.prompts, options)

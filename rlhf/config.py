@@ -148,7 +148,7 @@ class SFTConfig:
 
     epochs: float = 1.0  # passes over the examples; may be a part of one
     batch_size: int = 32  # examples in one step
-    micro_batch: int = 0  # examples in one forward, 0 for the whole batch; changes memory, not the result
+    micro_batch: int = 0  # examples in one forward of one process, 0 for all; changes memory, not the result
     learning_rate: float = 1e-4  # 1e-3 for LoRA, 1e-5 to 1e-4 for all weights, 2e-3 for the tiny policy from nothing
     schedule: Literal["linear", "constant"] = "linear"  # to 0 at the last step, or constant
     warmup: float = 0.03  # share of the steps in which the rate rises from 0
@@ -158,9 +158,10 @@ class SFTConfig:
     evaluate_every: int = 0  # steps between validations, 0 for once an epoch
     patience: int = 0  # validations without improvement until it stops, 0 for never; above 0 the best weights stay
     checkpoint_every: int = 0  # steps between checkpoints that a broken training resumes from, 0 for none
+    keep_checkpoints: int = 2  # the newest ones that stay
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "max_gradient_norm"):
+        for name in ("epochs", "batch_size", "learning_rate", "max_gradient_norm", "keep_checkpoints"):
             require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name)}")
         for name in ("micro_batch", "weight_decay", "evaluate_every", "patience", "checkpoint_every"):
             require(getattr(self, name) >= 0, f"{name} must not be negative, but is {getattr(self, name)}")

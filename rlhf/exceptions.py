@@ -5,6 +5,7 @@ RlhfError
 ├── DataError          a line, ranking or file cannot be used; says which and why
 ├── PromptTooLong      a text does not fit the model's limit; nothing is ever cut in silence
 ├── ModelError         a model cannot be found, loaded or used this way
+├── CheckpointError    a checkpoint cannot be written; the last good one stays
 └── Cancelled          the reporter asked the training to stop
 """
 
@@ -27,6 +28,10 @@ class PromptTooLong(RlhfError):  # noqa: N818 - says what is wrong already
 
 class ModelError(RlhfError):
     """A model cannot be found, loaded or used this way."""
+
+
+class CheckpointError(RlhfError):
+    """A checkpoint cannot be written."""
 
 
 class Cancelled(RlhfError):  # noqa: N818 - nobody made a mistake

@@ -1,7 +1,8 @@
 """Held-out measurements of a policy in training, and the best of its checkpoints."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -98,12 +99,24 @@ class Keeper:
         if self._key(now) > self._key(self._best):
             self._best, self._weights = now, self._copy()
 
-    def restore(self) -> Measurement:
+    def put_back(self) -> Measurement:
         """Put the best weights back; the measurement they were chosen by."""
         with torch.no_grad():
             for parameter, kept in zip(self._policy.parameters_trainable(), self._weights, strict=True):
                 parameter.copy_(kept)
         return self._best
+
+    def state(self) -> dict[str, object]:
+        """The best measurement and its weights."""
+        return {"best": asdict(self._best), "weights": self._weights}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state``."""
+        self._best = Measurement(**state["best"])
+        self._weights = [
+            saved.to(parameter.device)
+            for saved, parameter in zip(state["weights"], self._policy.parameters_trainable(), strict=True)
+        ]
 
     def _key(self, seen: Measurement) -> tuple[float, float]:
         return checkpoint_order(seen, kl_target=self._limits.kl_target, kl_limit=self._limits.kl_limit)

@@ -13,6 +13,7 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging as transformers_logging
 
+from rlhf import parallel
 from rlhf.exceptions import ModelError
 from rlhf.hub import model_folder
 
@@ -25,8 +26,8 @@ transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # 
 
 
 def best_device() -> torch.device:
-    """CUDA where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """This process's CUDA device where there is one, else the CPU."""
+    return parallel.device()
 
 
 def best_dtype(device: torch.device) -> torch.dtype:

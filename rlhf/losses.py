@@ -168,6 +168,18 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, *, gamma: float, lam: flo
     return advantages, (advantages + values) * mask
 
 
+def leave_one_out(rewards: Tensor, owner: Tensor) -> Tensor:
+    """A_i = R_i − mean of the other samples' R of the same prompt; ``rewards`` and ``owner`` [B] -> [B].
+
+    Kool et al. 2019; Ahmadian et al. 2024, eq. 8. A prompt with one sample has no baseline: its advantage is 0.
+    """
+    prompts = int(owner.max()) + 1
+    sums = rewards.new_zeros(prompts).index_add(0, owner, rewards)[owner]
+    others = rewards.new_zeros(prompts).index_add(0, owner, torch.ones_like(rewards))[owner] - 1
+    baseline = (sums - rewards) / others.clamp(min=1)
+    return torch.where(others > 0, rewards - baseline, torch.zeros_like(rewards))
+
+
 def clipped_policy_loss(
     log_probabilities: Tensor, old: Tensor, advantages: Tensor, mask: Tensor, *, clip: float
 ) -> tuple[Tensor, Tensor]:

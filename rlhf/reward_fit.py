@@ -1,19 +1,24 @@
 """The fit of one member of a reward model: all pairs of a ranking as one element, early stop on validation log-loss."""
 
+import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from rlhf import parallel
+from rlhf.examples import Examples
 from rlhf.losses import inverse_softplus, preference_losses, reward_loss, tie_threshold
 from rlhf.models import Policy
 from rlhf.preferences import PreferenceBatch, preference_batch
 from rlhf.reward_model import RewardHead, RewardModel
-from rlhf.training import LoopConfig, Task, train
+from rlhf.training import loop_config, train
 from rlhf.training_config import RewardConfig, TieRule
 from rlhf.types import Ranking, Reporter
+from rlhf.updates import Sums
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,11 @@ def fit_member(
     *,
     seed: int,
     reporter: Reporter,
+    checkpoint: Path | None = None,
 ) -> RewardModel:
     """Train ``policy`` (the anchor, changed in place) and a new head; the weights with the best log-loss stay.
 
-    Raises Cancelled within one step.
+    A broken fit goes on from its last checkpoint in the folder ``checkpoint``. Raises Cancelled within one step.
     """
     # 1. Body and head.
     _prepare(config, policy, seed)
@@ -56,7 +62,7 @@ def fit_member(
     body, head = policy.parameters_trainable(), list(model.head.parameters())
 
     # 2. One ranking is one example of weight 1.
-    def loss(rows: list[int]) -> tuple[Tensor, Mapping[str, float]]:
+    def loss(rows: list[int]) -> tuple[Tensor, Sums]:
         batch = preference_batch(policy, [rankings[row] for row in rows], margins=config.strength_margin)
         scores = _scores(model, batch)
         mean = reward_loss(
@@ -67,30 +73,28 @@ def fit_member(
             smoothing=config.label_smoothing,
             centering=config.centering,
         )
-        return mean * len(rows), {"accuracy": _accuracy(scores.detach(), batch) * len(rows)}
+        right = batch.pairs.delta(scores.detach())[~batch.pairs.tie] > 0
+        return mean * len(rows), {"accuracy": (float(right.sum()), len(right))}
 
     early_stop = len(validation) >= config.least_validation
-    task = Task(
+    task = Examples(
         name="Reward model",
         parameters=[*body, *head],
         rates=[config.learning_rate] * len(body) + [config.head_learning_rate] * len(head),
         weights=[1.0] * len(rankings),
         lengths=[policy.prompt_length(ranking.prompt) for ranking in rankings],
         loss=loss,
-        validate=(lambda: validate(config, model, ties, validation)) if early_stop else None,
+        batch_size=config.batch_rankings,
+        epochs=config.epochs,
+        seed=seed,
+        data=hashlib.sha256(repr(rankings).encode()).hexdigest(),
+        measure=(lambda step: validate(config, model, ties, validation)) if early_stop else None,
     )
 
     # 3. The product's one loop; it stops early and keeps the best weights.
-    loop = LoopConfig(
-        epochs=config.epochs,
-        batch_size=config.batch_rankings,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        max_gradient_norm=config.max_gradient_norm,
-        evaluate_every=max(1, steps_of(config, len(rankings)) // (config.epochs * config.evaluations)),
-        patience=config.patience if early_stop else 0,
-    )
-    train(loop, task, seed=seed, reporter=reporter)
+    every = max(1, steps_of(config, len(rankings)) // (config.epochs * config.evaluations))
+    loop = loop_config(config, evaluate_every=every, patience=config.patience if early_stop else 0)
+    train(loop, task, seed=seed, reporter=reporter, checkpoint=checkpoint)
     return model
 
 
@@ -107,23 +111,25 @@ def _scores(model: RewardModel, batch: PreferenceBatch) -> Tensor:
     return model.score_tokens(model.policy.read_prompts(batch.prompts), batch.owner, batch.completions)
 
 
-def _accuracy(scores: Tensor, batch: PreferenceBatch) -> float:
-    """Share of decided pairs in the right order; ½ where all are ties."""
-    right = batch.pairs.delta(scores)[~batch.pairs.tie] > 0
-    return float(right.float().mean()) if len(right) else 0.5
-
-
 @torch.no_grad()
 def validate(
     config: RewardConfig, model: RewardModel, ties: TieSettings, rankings: Sequence[Ranking]
 ) -> dict[str, float]:
     """Log-loss (of all pairs, ties by their rule, no smoothing or margin) and accuracy on ``rankings``."""
-    loss, right, decided = 0.0, 0.0, 0
-    for start in range(0, len(rankings), config.batch_rankings):
-        batch = preference_batch(model.policy, rankings[start : start + config.batch_rankings])
-        delta = batch.pairs.delta(_scores(model, batch))
-        losses = preference_losses(delta, batch.pairs.tie, rule=ties.rule, theta=model.head.theta)
-        loss += float(batch.pairs.mean(losses)) * batch.pairs.rankings
-        right += float((delta[~batch.pairs.tie] > 0).sum())
-        decided += int((~batch.pairs.tie).sum())
-    return {"validation_loss": loss / len(rankings), "validation_accuracy": right / max(decided, 1)}
+    size = config.batch_rankings
+    batches = [rankings[start : start + size] for start in range(0, len(rankings), size)]
+
+    def sums(own: Sequence[Sequence[Ranking]]) -> list[tuple[float, int, int]]:
+        return [_batch_sums(model, ties, batch) for batch in own]
+
+    losses, right, decided = (sum(column) for column in zip(*parallel.spread(sums, batches), strict=True))
+    return {"validation_loss": losses / len(rankings), "validation_accuracy": right / max(decided, 1)}
+
+
+def _batch_sums(model: RewardModel, ties: TieSettings, rankings: Sequence[Ranking]) -> tuple[float, int, int]:
+    """(sum of the rankings' log-losses, decided pairs in the right order, decided pairs)."""
+    batch = preference_batch(model.policy, rankings)
+    delta = batch.pairs.delta(_scores(model, batch))
+    losses = preference_losses(delta, batch.pairs.tie, rule=ties.rule, theta=model.head.theta)
+    clear = ~batch.pairs.tie
+    return float(batch.pairs.mean(losses)) * batch.pairs.rankings, int((delta[clear] > 0).sum()), int(clear.sum())

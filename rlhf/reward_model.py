@@ -16,7 +16,7 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from rlhf.checkpoints import artifact_hash
+from rlhf.artifacts import artifact_hash
 from rlhf.exceptions import ModelError
 from rlhf.models import Policy, PromptState
 from rlhf.tensors import TokenBatch, gather_log_probabilities

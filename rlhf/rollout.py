@@ -1,11 +1,13 @@
 """Samples of a policy and everything PPO and DPO must know of them: log-probabilities, KL, rewards, lengths."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from rlhf import parallel
 from rlhf.config import SamplingConfig
 from rlhf.exceptions import DataError
 from rlhf.generate import generate
@@ -76,11 +78,17 @@ def sample(
     batch_size: int = 64,
     reporter: Reporter | None = None,
 ) -> Samples:
-    """``n`` seeded completions of each prompt; prompts too long for the model are left out and reported."""
-    result = generate(policy, prompts, n, sampling, seed=seed, batch_size=batch_size, reporter=reporter or Silent())
-    skipped = set(result.too_long)
-    kept = [prompt for prompt in prompts if prompt.id not in skipped]
-    groups = [group for group in result.completions if group]
+    """``n`` seeded completions of each prompt, the same in all processes; prompts too long for the model are left out
+    and reported."""
+    # Among several processes, cancelling is asked for where all of them ask: between updates.
+    told = Silent() if reporter is None or parallel.count() > 1 else reporter
+
+    def draw(own: Sequence[Prompt]) -> list[list[Completion]]:
+        return generate(policy, own, n, sampling, seed=seed, batch_size=batch_size, reporter=told).completions
+
+    drawn = parallel.spread(draw, prompts)
+    kept = [prompt for prompt, group in zip(prompts, drawn, strict=True) if group]
+    groups = [group for group in drawn if group]
     if not kept:
         raise DataError(f"None of the {len(prompts)} prompts fits the model's {policy.max_prompt_tokens} tokens.")
     flat = [completion for group in groups for completion in group]
@@ -104,18 +112,23 @@ def sequence_kl(policy: Policy, samples: Samples, *, temperature: float, batch_s
 
     An estimate of the sequence KL with far less variance than the sum of log-ratios (and never negative).
     """
-    parts = []
-    with torch.no_grad():
-        for rows in torch.split(torch.arange(len(samples.owner)), batch_size):
-            part = select(samples, rows.to(policy.device))
-            state = policy.read_prompts(part.prompts)
-            ours = read_tokens(policy, state, part.owner, part.completions, temperature=temperature)
-            with policy.reference():
-                state = state if shares_encoder(policy) else policy.read_prompts(part.prompts)
-                theirs = read_tokens(policy, state, part.owner, part.completions, temperature=temperature)
-            kl = full_kl(ours.logits, theirs.logits) * part.completions.mask
-            parts.append(kl.sum(dim=1))
-    return torch.cat(parts)
+    size = min(batch_size, math.ceil(len(samples.owner) / parallel.count()))
+    batches = torch.split(torch.arange(len(samples.owner), device=policy.device), size)
+
+    @torch.no_grad()
+    def read(own: Sequence[Tensor]) -> list[Tensor]:
+        return [_rows_kl(policy, select(samples, rows), temperature) for rows in own]
+
+    return torch.cat(parallel.spread(read, batches))
+
+
+def _rows_kl(policy: Policy, part: Samples, temperature: float) -> Tensor:
+    state = policy.read_prompts(part.prompts)
+    ours = read_tokens(policy, state, part.owner, part.completions, temperature=temperature)
+    with policy.reference():
+        state = state if shares_encoder(policy) else policy.read_prompts(part.prompts)
+        theirs = read_tokens(policy, state, part.owner, part.completions, temperature=temperature)
+    return (full_kl(ours.logits, theirs.logits) * part.completions.mask).sum(dim=1)
 
 
 def select(samples: Samples, rows: Tensor) -> Samples:
@@ -133,14 +146,24 @@ def select(samples: Samples, rows: Tensor) -> Samples:
 def score(samples: Samples, scorer: RewardScorer, *, missing_eos: float) -> Tensor:
     """Rewards [B] of the texts; a completion without EOS gets ``missing_eos`` and is not read at all."""
     rewards = torch.full((len(samples.owner),), missing_eos, device=samples.owner.device)
-    return _filled(rewards, samples, scorer.score(samples.prompt_texts, samples.finished_texts))
+    return _filled(rewards, samples, parallel.spread(lambda own: scorer.score(*_columns(own)), _rows(samples)))
 
 
 def judge(samples: Samples, scorer: RewardScorer, *, missing_eos: float) -> Tensor | None:
     """The same by the judging member; None where there is none."""
-    judged = scorer.judge(samples.prompt_texts, samples.finished_texts)
+    if scorer.judge([], []) is None:
+        return None
     rewards = torch.full((len(samples.owner),), missing_eos, device=samples.owner.device)
-    return None if judged is None else _filled(rewards, samples, judged)
+    return _filled(rewards, samples, parallel.spread(lambda own: scorer.judge(*_columns(own)) or [], _rows(samples)))
+
+
+def _rows(samples: Samples) -> list[tuple[str, list[str]]]:
+    """Each prompt with its finished texts."""
+    return list(zip(samples.prompt_texts, samples.finished_texts, strict=True))
+
+
+def _columns(rows: Sequence[tuple[str, list[str]]]) -> tuple[list[str], list[list[str]]]:
+    return [prompt for prompt, _texts in rows], [texts for _prompt, texts in rows]
 
 
 def _filled(rewards: Tensor, samples: Samples, nested: Sequence[Sequence[float]]) -> Tensor:

@@ -1,9 +1,10 @@
 """When a policy's training must stop, and which of its checkpoints is kept."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
+from typing import Any
 
 from rlhf.exceptions import ConfigError
 
@@ -60,6 +61,14 @@ class StopRules:
         self._seen.append(now)
         found = [self._kl(), self._length(now), self._eos(now), self._unique(now), self._disagreement()]
         return [stop for stop in found if stop is not None]
+
+    def state(self) -> list[dict[str, object]]:
+        """The measurements so far."""
+        return [asdict(seen) for seen in self._seen]
+
+    def restore(self, state: Sequence[Mapping[str, Any]]) -> None:
+        """Go on from ``state``."""
+        self._seen = [Measurement(**seen) for seen in state]
 
     def _kl(self) -> Stop | None:
         limits, now = self._limits, self._seen[-1].kl

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
-from rlhf.checkpoints import read_artifact
+from rlhf.artifacts import read_artifact
 from rlhf.config import SFTConfig, to_mapping
 from rlhf.models import Policy
 from rlhf.toy_dialogues import SCENARIOS, Dialogue, Facts, dialogues, examples_of, seeded

@@ -4,16 +4,19 @@ All pairs of a ranking are one element of a batch and its prompt is read once. T
 its adapter off; its log-probabilities are computed once. Held-out samples watch the KL that DPO does not control.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from rlhf.checkpoints import describe
+from rlhf import parallel
+from rlhf.artifacts import fingerprint, save_artifact
+from rlhf.checkpoints import checkpoints_of, remove_checkpoints
 from rlhf.config import to_mapping
+from rlhf.examples import Examples
 from rlhf.exceptions import DataError
 from rlhf.held_out import HeldOut, Keeper, fitting_prompts
 from rlhf.losses import dpo_losses, inverse_softplus, tie_threshold
@@ -21,11 +24,12 @@ from rlhf.models import Policy
 from rlhf.preferences import PreferenceBatch, default_tie_rule, fitting, preference_batch, tie_share
 from rlhf.reporting import Quiet
 from rlhf.reward_model import RewardScorer, load_reward_model
-from rlhf.stop_rules import Measurement, StopRules
+from rlhf.stop_rules import Measurement, Stop, StopRules
 from rlhf.tensors import gather_log_probabilities
-from rlhf.training import LoopConfig, Metrics, Task, train
+from rlhf.training import loop_config, train
 from rlhf.training_config import DPOConfig, TieRule
 from rlhf.types import Artifact, Prompt, Ranking, Reporter
+from rlhf.updates import Metrics, Sums
 
 __all__ = ["DPOConfig", "train_dpo"]
 
@@ -50,6 +54,7 @@ def train_dpo(
     The same seed on one CPU thread gives the same artifact hash; another number of threads may not.
     """
     # 1. Policy, data, reference log-probabilities.
+    reporter = parallel.reporter_of(reporter)
     limit = max(config.max_completion_tokens, config.max_new_tokens)
     policy = Policy.load(anchor, max_prompt_tokens=config.max_prompt_tokens, max_completion_tokens=limit)
     kept, too_long = fitting(policy, [ranking for ranking in rankings if ranking.split != "test"], reporter)
@@ -78,49 +83,47 @@ def train_dpo(
     watch = _Watch(config, held, ties, sides["validation"])
 
     # 3. The product's one loop: a ranking is one example, held-out samples are its validation.
-    def loss(rows: list[int]) -> tuple[Tensor, Mapping[str, float]]:
+    def loss(rows: list[int]) -> tuple[Tensor, Sums]:
         batch = preference_batch(policy, [examples[row] for row in rows])
         mean, figures = batch_loss(config, policy, ties, batch, torch.cat([references[row] for row in rows]))
-        return mean * len(rows), {name: value * len(rows) for name, value in figures.items()}
+        return mean * len(rows), figures
 
     rates = policy.learning_rates(rate=config.learning_rate, saved_rate=config.saved_learning_rate)
     rates += [(parameter, config.learning_rate) for parameter in ties.parameters]
-    steps_an_epoch = math.ceil(len(examples) / config.batch_rankings)
-    task = Task(
+    task = Examples(
         name="DPO",
         parameters=[parameter for parameter, _rate in rates],
         rates=[rate for _parameter, rate in rates],
         weights=[1.0] * len(examples),
         lengths=[policy.prompt_length(ranking.prompt) for ranking in examples],
         loss=loss,
-        validate=watch.validate,
-        stop=watch.stop,
-    )
-    loop = LoopConfig(
-        epochs=config.epochs,
         batch_size=config.batch_rankings,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        max_gradient_norm=config.max_gradient_norm,
-        evaluate_every=max(1, steps_an_epoch // config.evaluations),
+        epochs=config.epochs,
+        seed=seed,
+        data=fingerprint(anchor, examples),
+        measure=watch.measure,
+        rules=watch.stop,
+        keep=watch,
     )
-    outcome = train(loop, task, seed=seed, reporter=reporter)
+    loop = loop_config(config, evaluate_every=max(1, task.steps_an_epoch // config.evaluations))
+    outcome = train(loop, task, seed=seed, reporter=reporter, checkpoint=checkpoints_of(out))
 
     # 4. The best checkpoint back, measured on fresh samples and saved.
-    best = watch.keeper.restore()
+    best = watch.keeper.put_back()
     reporter.event("log", f"Kept the checkpoint of step {best.step}: held-out KL {best.kl:.2f} nats a sequence.")
     facts = held.facts() | {
         "best_step": best.step,
         "steps": outcome.steps,
-        "stopped_by": watch.stopped_by if watch.stopped_by or not outcome.stopped else ["nan"],
+        "stopped_by": [stop.rule for stop in outcome.stops],
         "reward_before": None if scorer is None else watch.start.reward,
         "train_rankings": len(examples),
         "too_long": too_long,
         "tie_rule": ties.rule,
         "config": to_mapping(config),
     }
-    policy.save_adapter(out)
-    return describe(out, policy, facts)
+    artifact = save_artifact(out, policy, policy.save_adapter, facts)
+    remove_checkpoints(checkpoints_of(out))
+    return artifact
 
 
 class Ties:
@@ -152,23 +155,28 @@ class _Watch:
             self._references = reference_log_probabilities(config, held.policy, validation)
         self.start = self._measure(0)
         self.keeper = Keeper(held.policy, config.limits, self.start)
-        self.stopped_by: list[str] = []
         self._rules = StopRules(config.limits, self.start)
         self._now = self.start
 
-    def validate(self) -> Metrics:
+    def measure(self, step: int) -> Metrics:
         """Figures of the present weights."""
-        self._now = self._measure(self._now.step + 1)
+        self._now = self._measure(step)
+        self.keeper.see(self._now)
         values = {"kl": self._now.kl, "length": self._now.length}
         return values | ({} if self._held.scorer is None else {"held_out_reward": self._now.reward})
 
-    def stop(self, step: int, _values: Metrics) -> str | None:
-        """The stop rules' messages, if any fires at ``step``."""
-        self._now = replace(self._now, step=step)
-        self.keeper.see(self._now)
-        fired = self._rules.check(self._now)
-        self.stopped_by += [stop.rule for stop in fired]
-        return " ".join(stop.message for stop in fired) or None
+    def stop(self, step: int, _values: Metrics) -> Sequence[Stop]:
+        """The rules that fire at ``step``, if it was measured."""
+        return self._rules.check(self._now) if self._now.step == step else ()
+
+    def state(self) -> dict[str, object]:
+        """What was measured, and the best adapter."""
+        return {"rules": self._rules.state(), "keeper": self.keeper.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state``."""
+        self._rules.restore(state["rules"])
+        self.keeper.restore(state["keeper"])
 
     def _measure(self, step: int) -> Measurement:
         """Without a reward model the checkpoint is chosen by the validation rankings' loss."""
@@ -181,25 +189,34 @@ class _Watch:
         rankings, size = self._validation, self._config.batch_rankings
         if not rankings:
             return float(step)
-        total = 0.0
-        for start in range(0, len(rankings), size):
-            batch = preference_batch(self._held.policy, rankings[start : start + size])
-            reference = torch.cat(self._references[start : start + size])
-            mean, _figures = batch_loss(self._config, self._held.policy, self._ties, batch, reference)
-            total += float(mean) * batch.pairs.rankings
-        return -total / len(rankings)
+
+        def losses(starts: Sequence[int]) -> list[float]:
+            return [self._summed_loss(start, start + size) for start in starts]
+
+        return -sum(parallel.spread(losses, range(0, len(rankings), size))) / len(rankings)
+
+    def _summed_loss(self, start: int, end: int) -> float:
+        batch = preference_batch(self._held.policy, self._validation[start:end])
+        reference = torch.cat(self._references[start:end])
+        mean, _figures = batch_loss(self._config, self._held.policy, self._ties, batch, reference)
+        return float(mean) * batch.pairs.rankings
 
 
 @torch.no_grad()
 def reference_log_probabilities(config: DPOConfig, policy: Policy, rankings: Sequence[Ranking]) -> list[Tensor]:
     """log π_ref of each completion, one [K] for each ranking, by the policy with its adapter off."""
-    found: list[Tensor] = []
+    size = config.batch_rankings
+    batches = [rankings[start : start + size] for start in range(0, len(rankings), size)]
+
+    def read(own: Sequence[Sequence[Ranking]]) -> list[list[Tensor]]:
+        found = []
+        for batch in own:
+            sums = sequence_log_probabilities(policy, preference_batch(policy, batch))
+            found.append(list(torch.split(sums, [len(ranking.completions) for ranking in batch])))
+        return found
+
     with policy.reference():
-        for start in range(0, len(rankings), config.batch_rankings):
-            chunk = rankings[start : start + config.batch_rankings]
-            sums = sequence_log_probabilities(policy, preference_batch(policy, chunk))
-            found += torch.split(sums, [len(ranking.completions) for ranking in chunk])
-    return found
+        return [row for rows in parallel.spread(read, batches) for row in rows]
 
 
 def sequence_log_probabilities(policy: Policy, batch: PreferenceBatch) -> Tensor:
@@ -211,8 +228,8 @@ def sequence_log_probabilities(policy: Policy, batch: PreferenceBatch) -> Tensor
 
 def batch_loss(
     config: DPOConfig, policy: Policy, ties: Ties, batch: PreferenceBatch, reference: Tensor
-) -> tuple[Tensor, dict[str, float]]:
-    """Mean DPO loss over the batch's rankings, and the curves' figures; ``reference`` [B] is log π_ref."""
+) -> tuple[Tensor, Sums]:
+    """Mean DPO loss over the rankings, and the curves' figures as (sum, count); ``reference`` [B] is log π_ref."""
     log_probabilities = sequence_log_probabilities(policy, batch)
     ratios, pairs = log_probabilities - reference, batch.pairs
     losses = dpo_losses(
@@ -227,24 +244,31 @@ def batch_loss(
     )
     mean = pairs.mean(losses)
     chosen, rejected = pairs.better[~pairs.tie], pairs.worse[~pairs.tie]
-    if config.sft_coefficient and len(chosen):
-        best = torch.unique(chosen)
-        likelihood = log_probabilities[best].sum() / batch.completions.lengths[best].sum()
-        mean = mean - config.sft_coefficient * likelihood
+    if config.sft_coefficient:
+        mean = mean - config.sft_coefficient * _best_likelihood(log_probabilities, batch, chosen, rejected)
     return mean, _figures(log_probabilities.detach(), ratios.detach() * config.beta, chosen, rejected)
 
 
-def _figures(log_probabilities: Tensor, rewards: Tensor, chosen: Tensor, rejected: Tensor) -> dict[str, float]:
-    """Of the decided pairs; nothing where the batch holds only ties."""
-    if not len(chosen):
-        return {}
+def _best_likelihood(log_probabilities: Tensor, batch: PreferenceBatch, chosen: Tensor, rejected: Tensor) -> Tensor:
+    """Mean log π of a token of each ranking's best group, averaged over the rankings; 0 for one that is all ties."""
+    best = torch.zeros_like(log_probabilities)
+    best[chosen] = 1.0
+    best[rejected] = 0.0  # better than some, but not the best
+    sums = log_probabilities.new_zeros(batch.pairs.rankings)
+    tokens = sums.index_add(0, batch.owner, best * batch.completions.lengths)
+    return (sums.index_add(0, batch.owner, best * log_probabilities) / tokens.clamp(min=1)).mean()
+
+
+def _figures(log_probabilities: Tensor, rewards: Tensor, chosen: Tensor, rejected: Tensor) -> Sums:
+    """(sum, count) over the decided pairs."""
     margin = rewards[chosen] - rewards[rejected]
-    return {
-        "accuracy": float((margin > 0).float().mean()),
-        "chosen_logp": float(log_probabilities[chosen].mean()),
-        "rejected_logp": float(log_probabilities[rejected].mean()),
-        "margin": float(margin.mean()),
+    figures = {
+        "accuracy": (margin > 0).float(),
+        "chosen_logp": log_probabilities[chosen],
+        "rejected_logp": log_probabilities[rejected],
+        "margin": margin,
     }
+    return {name: (float(values.sum()), len(chosen)) for name, values in figures.items()}
 
 
 def _prompts_of(rankings: Sequence[Ranking]) -> list[Prompt]:

@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rlhf.checkpoints import artifact_hash, describe
+from rlhf import parallel
+from rlhf.artifacts import artifact_hash, save_artifact
+from rlhf.checkpoints import checkpoints_of, remove_checkpoints
 from rlhf.config import SamplingConfig, to_mapping
 from rlhf.exceptions import DataError
 from rlhf.generate import generate
@@ -51,6 +53,7 @@ def train_reward(
     thread gives the same artifact hash; another number of threads adds up in another order and may differ.
     """
     # 1. The data: what fits, its three sides, the rule for ties.
+    reporter = parallel.reporter_of(reporter)
     policy = _load(config, anchor)
     kept, too_long = fitting(policy, rankings, reporter)
     sides = {side: [ranking for ranking in kept if ranking.split == side] for side in ("train", "validation", "test")}
@@ -70,8 +73,12 @@ def train_reward(
     for index, (member, own) in enumerate(members):
         policy = policy if index == 0 else _load(config, anchor)
         part = Part(reporter, done, total, f"Training member {index + 1} of {len(members)} of the reward model")
-        model = fit_member(config, policy, ties, own, sides["validation"], seed=7919 * seed + index, reporter=part)
-        (policy.save_adapter if config.adaptation == "lora" else policy.save)(out / member.name)
+        model = fit_member(
+            config, policy, ties, own, sides["validation"], seed=7919 * seed + index, reporter=part,
+            checkpoint=checkpoints_of(out) / member.name,
+        )  # fmt: skip
+        if parallel.is_main():
+            (policy.save_adapter if config.adaptation == "lora" else policy.save)(out / member.name)
         heads[member.name] = model.head
         done += steps_of(config, len(own))
 
@@ -86,12 +93,13 @@ def train_reward(
         max_prompt_tokens=config.max_prompt_tokens,
         max_completion_tokens=config.max_completion_tokens,
     )
-    save_heads(out, heads)
-    settings.write(out)
+    if parallel.is_main():
+        save_heads(out, heads)
+        settings.write(out)
+    parallel.wait()
     ensemble = load_reward_model(out, anchor, batch=config.batch_size)
     asked, texts = _reference_samples(config, anchor, sample_prompts, seed=seed, reporter=reporter)
     ensemble = normalised(ensemble, asked, texts)
-    ensemble.settings.write(out)
 
     # 4. The test side is read here, once.
     facts = report(ensemble, sides["test"], seed=seed) | {
@@ -103,7 +111,9 @@ def train_reward(
         "data_sha256": settings.data_sha256,
         "config": to_mapping(config),
     }
-    return describe(out, policy, facts)
+    artifact = save_artifact(out, policy, ensemble.settings.write, facts)
+    remove_checkpoints(checkpoints_of(out))
+    return artifact
 
 
 def _load(config: RewardConfig, anchor: Path) -> Policy:

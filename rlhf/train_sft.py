@@ -2,19 +2,23 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from rlhf.checkpoints import describe
+from rlhf import parallel
+from rlhf.artifacts import save_artifact
+from rlhf.checkpoints import checkpoints_of, remove_checkpoints
 from rlhf.config import SFTConfig, to_mapping
+from rlhf.examples import Examples
 from rlhf.exceptions import DataError
 from rlhf.models import Policy
 from rlhf.tensors import gather_log_probabilities, pad_rows
-from rlhf.training import LoopConfig, Metrics, Task, train
+from rlhf.training import loop_config, train
 from rlhf.types import Artifact, Example, Reporter
+from rlhf.updates import Metrics
 
 __all__ = ["SFTConfig", "train_sft"]
 
@@ -38,9 +42,10 @@ def train_sft(
     """Train ``policy`` in place and save it to ``out`` in the hub's format, an adapter merged into the weights.
 
     Examples over the policy's limits are left out, counted and reported. Raises DataError when none is left,
-    and Cancelled. A broken run with ``checkpoint_every`` goes on from its last checkpoint in ``out``.
+    and Cancelled. A broken run with ``checkpoint_every`` goes on from its last checkpoint, beside ``out``.
     """
     # 1. Token ids, once.
+    reporter = parallel.reporter_of(reporter)
     pairs, too_long = _encode(policy, examples, "training", reporter)
     held_out, _ = _encode(policy, validation, "validation", reporter)
     if not pairs:
@@ -52,26 +57,28 @@ def train_sft(
         policy.model.requires_grad_(requires_grad=True)
     else:
         policy.add_lora(config.lora, seed=seed)
-    task = Task(
+    task = Examples(
         name="Supervised fine-tuning",
         parameters=policy.parameters_trainable(),
         weights=[len(pair.target) for pair in pairs],
         loss=lambda rows: (_summed_loss(policy, [pairs[row] for row in rows]), {}),
         lengths=[len(pair.prompt) + len(pair.target) for pair in pairs],
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        seed=seed,
         data=hashlib.sha256(repr(pairs).encode()).hexdigest(),
-        validate=(lambda: _validate(policy, held_out, config.batch_size)) if held_out else None,
+        measure=(lambda step: _validate(policy, held_out, config.batch_size)) if held_out else None,
     )
     trainable, total = policy.count_parameters()
 
     # 3. Train; the adapter's own dropout is the only one that can be on.
     _adapter_dropout(policy, on=True)
-    outcome = train(_loop_config(config), task, seed=seed, reporter=reporter, checkpoint=out / "checkpoint")
+    loop = replace(loop_config(config), evaluate_every=config.evaluate_every or task.steps_an_epoch)
+    outcome = train(loop, task, seed=seed, reporter=reporter, checkpoint=checkpoints_of(out))
     policy.model.eval()
 
     # 4. Save.
     policy.merge()
-    out.mkdir(parents=True, exist_ok=True)
-    policy.save(out)
     facts = {
         "method": "full" if config.lora is None else "lora",
         "examples": len(pairs),
@@ -83,11 +90,9 @@ def train_sft(
         "config": to_mapping(config),
         **outcome.metrics,
     }
-    return describe(out, policy, facts)
-
-
-def _loop_config(config: SFTConfig) -> LoopConfig:
-    return LoopConfig(**{name: value for name, value in vars(config).items() if name != "lora"})
+    artifact = save_artifact(out, policy, policy.save, facts)
+    remove_checkpoints(checkpoints_of(out))
+    return artifact
 
 
 def _encode(policy: Policy, examples: Sequence[Example], what: str, reporter: Reporter) -> tuple[list[_Pair], int]:
@@ -125,7 +130,8 @@ def _validate(policy: Policy, pairs: Sequence[_Pair], size: int) -> Metrics:
     """Mean cross-entropy of a target token, in nats."""
     policy.model.eval()
     ordered = sorted(pairs, key=lambda pair: len(pair.prompt) + len(pair.target))
-    loss = sum(float(_summed_loss(policy, ordered[at : at + size])) for at in range(0, len(ordered), size))
+    batches = [ordered[at : at + size] for at in range(0, len(ordered), size)]
+    loss = sum(parallel.spread(lambda own: [float(_summed_loss(policy, batch)) for batch in own], batches))
     _adapter_dropout(policy, on=True)
     return {"validation_loss": loss / sum(len(pair.target) for pair in pairs)}
 

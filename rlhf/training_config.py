@@ -1,4 +1,4 @@
-"""The settings of reward model, PPO and DPO, apart from their code so that a web process can check them without torch.
+"""The settings of reward model and DPO, and the presets of all trainings, for a web process to check without torch.
 
 The defaults suit Flan-T5 with LoRA. `PRESETS` holds what differs for the generated corpus's tiny policy.
 """
@@ -10,7 +10,10 @@ from typing import Literal, TypeVar
 from rlhf.config import LoraSpec, SamplingConfig, from_mapping, require
 from rlhf.evaluation_config import EvaluateConfig
 from rlhf.exceptions import ConfigError
+from rlhf.policy_gradient_config import PPOConfig, RLOOConfig
 from rlhf.stop_rules import StopLimits
+
+__all__ = ["PRESETS", "DPOConfig", "DPOForm", "PPOConfig", "RLOOConfig", "RewardConfig", "TieRule", "with_preset"]
 
 TieRule = Literal["rao-kupper", "soft", "drop"]
 DPOForm = Literal["sigmoid", "hinge", "ipo"]
@@ -28,6 +31,7 @@ class RewardConfig:
     weight_decay: float = 0.01
     epochs: int = 2  # passes over the rankings, at most; more than 3 learns the noise
     batch_rankings: int = 8  # rankings in one step, each with all its pairs
+    micro_batch: int = 0  # of them in one forward of one process, 0 for all; changes memory, not the result
     max_gradient_norm: float = 1.0
     evaluations: int = 2  # validations in an epoch; the weights with the lowest log-loss are kept
     patience: int = 3  # validations without improvement before it stops
@@ -47,6 +51,8 @@ class RewardConfig:
     max_prompt_tokens: int = 512
     max_completion_tokens: int = 128  # longer texts are counted and left out; leave room above max_new_tokens
     batch_size: int = 64  # completions in one forward without gradient
+    checkpoint_every: int = 0  # steps between checkpoints that a broken training resumes from, 0 for none
+    keep_checkpoints: int = 2  # the newest ones that stay
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "head_learning_rate", "max_gradient_norm", "temperature"):
@@ -60,77 +66,6 @@ class RewardConfig:
             require(getattr(self, name) >= 0, f"{name} must not be negative, but is {getattr(self, name)}")
         require(self.max_new_tokens < self.max_completion_tokens, "max_completion_tokens must be above max_new_tokens")
         require(self.lora.dropout == 0, "dropout is off in reward training: lora.dropout must be 0")
-
-
-@dataclass(frozen=True)
-class PPOConfig:
-    """Settings of one PPO training."""
-
-    rollouts: int = 100  # batches of samples; one optimisation phase each
-    rollout_prompts: int = 64  # prompts in a rollout
-    samples_per_prompt: int = 1  # completions of each; the encoder reads the prompt once for all of them
-    minibatch: int = 16  # completions in one optimiser step
-    epochs: int = 4  # passes over a rollout
-    learning_rate: float = 1e-4  # Adam, linear to 0; 3e-5 to 3e-4 for LoRA on Flan-T5
-    saved_learning_rate: float = 1e-2  # of lora.modules_to_save, as a share of their magnitude
-    value_learning_rate: float = 1e-3  # the value head is linear and starts at 0
-    adam_epsilon: float = 1e-5
-    max_gradient_norm: float = 1.0
-    lora: LoraSpec = field(default_factory=LoraSpec)
-    clip: float = 0.2  # of the ratio
-    value_clip: float = 0.2
-    value_coefficient: float = 0.1  # c1
-    entropy_coefficient: float = 0.0  # c2
-    gamma: float = 1.0
-    lam: float = 0.95
-    beta: float = 0.1  # of the KL in the reward, at the start
-    kl_target: float | None = 4.0  # nats a sequence; None keeps beta as it is
-    horizon: float | None = None  # episodes of the KL controller; None: total episodes / 5
-    temperature: float = 1.0  # of the sampling; logits are divided by it in policy and reference
-    max_new_tokens: int = 64
-    max_prompt_tokens: int = 512
-    missing_eos_reward: float = -1.0
-    evaluate_every: int = 10  # rollouts between two held-out measurements
-    held_out_samples: int = 128  # completions of a measurement
-    kl_limit: float = 10.0  # nats a sequence; above it the training stops
-    batch_size: int = 64  # completions in one forward without gradient
-
-    def __post_init__(self) -> None:
-        for name in (
-            "rollouts", "rollout_prompts", "samples_per_prompt", "minibatch", "epochs", "max_new_tokens",
-            "evaluate_every", "held_out_samples", "batch_size",
-        ):  # fmt: skip
-            require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in (
-            "learning_rate", "saved_learning_rate", "value_learning_rate", "adam_epsilon", "max_gradient_norm",
-            "temperature",
-        ):  # fmt: skip
-            require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name)}")
-        for name in ("value_coefficient", "entropy_coefficient", "beta"):
-            require(getattr(self, name) >= 0, f"{name} must not be negative, but is {getattr(self, name)}")
-        for name in ("gamma", "lam"):
-            require(0 <= getattr(self, name) <= 1, f"{name} must be in [0, 1], not {getattr(self, name)}")
-        require(0 < self.clip < 1, f"clip must be in (0, 1), not {self.clip}")
-        require(self.value_clip > 0, f"value_clip must be above 0, not {self.value_clip}")
-        require(self.horizon is None or self.horizon > 0, f"horizon must be above 0 episodes, not {self.horizon}")
-        require(self.kl_target is None or self.beta > 0, "beta must start above 0 when a kl_target adapts it")
-        require(self.lora.dropout == 0, "dropout is off in PPO, or the first ratio is not 1: lora.dropout must be 0")
-        _ = self.limits
-
-    @property
-    def sampling(self) -> SamplingConfig:
-        """Sampling for RL is plain: no nucleus, no top-k, or the log-probabilities would not be the sampler's."""
-        return SamplingConfig(max_new_tokens=self.max_new_tokens, temperature=self.temperature)
-
-    @property
-    def episodes(self) -> int:
-        """Completions of the whole training."""
-        return self.rollouts * self.rollout_prompts * self.samples_per_prompt
-
-    @property
-    def limits(self) -> StopLimits:
-        """The limits of the stop rules."""
-        return StopLimits(kl_target=self.kl_target, kl_limit=self.kl_limit)
 
 
 @dataclass(frozen=True)
@@ -148,6 +83,7 @@ class DPOConfig:
     weight_decay: float = 0.0
     epochs: int = 2
     batch_rankings: int = 8  # rankings in one step, each with all its pairs
+    micro_batch: int = 0  # of them in one forward of one process, 0 for all; changes memory, not the result
     max_gradient_norm: float = 1.0
     evaluations: int = 4  # held-out measurements in an epoch
     held_out_samples: int = 128  # completions of a measurement
@@ -157,6 +93,8 @@ class DPOConfig:
     max_prompt_tokens: int = 512
     max_completion_tokens: int = 128
     batch_size: int = 64  # completions in one forward without gradient
+    checkpoint_every: int = 0  # steps between checkpoints that a broken training resumes from, 0 for none
+    keep_checkpoints: int = 2  # the newest ones that stay
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_rankings", "evaluations", "held_out_samples", "max_new_tokens", "batch_size"):
@@ -204,6 +142,19 @@ PRESETS: Mapping[str, Mapping[type[object], Mapping[str, object]]] = {
             "saved_learning_rate": 0.025,
             "rollouts": 16,
             "rollout_prompts": 128,
+            "minibatch": 64,
+            "epochs": 2,
+            "beta": 0.02,
+            "kl_target": 0.8,
+            "horizon": 400.0,
+            "evaluate_every": 4,
+        },
+        RLOOConfig: {
+            "lora": _TINY_POLICY_LORA,
+            "learning_rate": 1.5e-3,
+            "saved_learning_rate": 0.025,
+            "rollouts": 16,
+            "rollout_prompts": 32,
             "minibatch": 64,
             "epochs": 2,
             "beta": 0.02,

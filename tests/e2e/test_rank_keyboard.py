@@ -135,15 +135,25 @@ def test_ctrl_z_reopens_the_last_submission_as_a_new_revision(rank):
     assert PreferencePair.objects.count() == 6
 
 
+def _held(rank: RankPage, *keys: str) -> Route:
+    """The request for the last submissions, which waits while ``keys`` are pressed."""
+    held: list[Route] = []
+    rank.page.route("**/rankings/mine/**", lambda route: held.append(route))
+    rank.page.reload()  # a route that is set beside running requests may miss the next one
+    rank.ready()
+    with rank.page.expect_request("**/rankings/mine/**"):
+        rank.press(*keys)
+    while not held:
+        rank.page.wait_for_timeout(20)
+    return held[0]
+
+
 def test_keys_typed_while_a_submission_is_reopened_are_meant_for_it(rank):
     shown = rank.shown()
     rank.press("3", "1", "4", "Enter")
     rank.expect_stored()
-    held: list[Route] = []
-    rank.page.route("**/rankings/mine/**", lambda route: held.append(route))
-    rank.press("Control+z", "Backspace", "Backspace", "Backspace", "Backspace", "2", "1", "3", "Enter")
-    wait_until(lambda: rank.page.wait_for_timeout(50) is None and len(held) == 1)
-    held[0].continue_()
+    held = _held(rank, "Control+z", "Backspace", "Backspace", "Backspace", "Backspace", "2", "1", "3", "Enter")
+    held.continue_()
     wait_until(lambda: Ranking.objects.filter(revision=2).exists())
     assert texts(Ranking.objects.get(is_current=True)) == [[shown[i]] for i in (1, 0, 2, 3)]
     rank.ready().expect_order(">>>")
@@ -151,11 +161,8 @@ def test_keys_typed_while_a_submission_is_reopened_are_meant_for_it(rank):
 
 
 def test_keys_typed_before_a_submission_that_cannot_be_reopened_are_dropped(rank):
-    held: list[Route] = []
-    rank.page.route("**/rankings/mine/**", lambda route: held.append(route))
-    rank.press("Control+z", "2", "1", "3", "Enter")
-    wait_until(lambda: rank.page.wait_for_timeout(50) is None and len(held) == 1)
-    held[0].abort()
+    held = _held(rank, "Control+z", "2", "1", "3", "Enter")
+    held.abort()
     expect(rank.page.get_by_text("your submissions cannot be read")).to_be_visible()
     rank.expect_order(">>>")
     assert not Ranking.objects.exists()

@@ -8,7 +8,10 @@ import torch
 
 from rlhf.config import LoraSpec
 from rlhf.models import Policy
-from rlhf.ppo import Experience, ValueHead, collect, minibatch_losses
+from rlhf.policy_gradient import Experience, collect, minibatch_loss
+from rlhf.policy_gradient_config import RLOOConfig
+from rlhf.ppo import Critic, ValueHead
+from rlhf.rloo import LeaveOneOut
 from rlhf.rollout import read_tokens, select
 from rlhf.tensors import full_kl
 from rlhf.training_config import PPOConfig
@@ -32,8 +35,8 @@ class LengthReward:
 
 
 def roll(policy: Policy, config: PPOConfig = CONFIG) -> Experience:
-    head = ValueHead(policy.hidden_size)
-    return collect(config, policy, head, LengthReward(), PROMPTS, beta=0.1, seed=3, reporter=Silent())
+    critic = Critic(config, policy.hidden_size, policy.device)
+    return collect(config, policy, critic, LengthReward(), PROMPTS, beta=0.1, seed=3, reporter=Silent())
 
 
 @pytest.fixture(params=KINDS)
@@ -50,19 +53,22 @@ def test_the_first_ratio_is_one(fresh: Policy) -> None:
         state = fresh.read_prompts(part.prompts)
         reading = read_tokens(fresh, state, part.owner, part.completions, temperature=CONFIG.temperature)
         width = part.completions.ids.shape[1]
-        ratio = torch.exp(reading.log_probabilities - experience.old[rows, :width])[part.completions.mask]
+        ratio = torch.exp(reading.log_probabilities - experience.readings.log_probabilities[rows, :width])[
+            part.completions.mask
+        ]
         assert (ratio - 1).abs().max() < 1e-4
 
 
 def test_the_first_minibatch_clips_nothing(fresh: Policy) -> None:
-    losses = minibatch_losses(CONFIG, fresh, ValueHead(fresh.hidden_size), roll(fresh), torch.arange(5))
-    assert losses.clip_fraction == 0
+    critic = Critic(CONFIG, fresh.hidden_size, fresh.device)
+    _loss, sums = minibatch_loss(CONFIG, fresh, critic, roll(fresh), torch.arange(5))
+    assert sums["clip_fraction"][0] == 0
 
 
 def test_kl_to_the_reference_is_zero(fresh: Policy) -> None:
     experience = roll(fresh)
     assert experience.kl.abs().max() < 1e-5
-    assert abs(experience.k3) < 1e-5
+    assert abs(experience.metrics()["k3"]) < 1e-5
 
 
 def test_a_changed_adapter_has_a_kl(fresh: Policy) -> None:
@@ -81,7 +87,7 @@ def test_old_log_probabilities_are_those_of_the_sampler(fresh: Policy) -> None:
     logs = torch.log_softmax(decoded.logits / 0.7, dim=-1)
     expected = logs.gather(-1, part.completions.ids[..., None])[..., 0]
     mask = part.completions.mask
-    assert torch.allclose(experience.old[mask], expected[mask], atol=1e-5)
+    assert torch.allclose(experience.readings.log_probabilities[mask], expected[mask], atol=1e-5)
 
 
 def test_advantages_are_white(fresh: Policy) -> None:
@@ -111,14 +117,14 @@ def test_without_eos_the_reward_is_minus_one(fresh: Policy) -> None:
 
 def test_the_gradient_of_four_small_batches_is_that_of_one_large(fresh: Policy) -> None:
     """12 × 1 equals 1 × 12: sums over tokens, not means of means."""
-    experience, head = roll(fresh), ValueHead(fresh.hidden_size)
-    tokens = experience.samples.lengths.float()
+    experience, critic = roll(fresh), Critic(CONFIG, fresh.hidden_size, fresh.device)
+    tokens = experience.samples.lengths.sum()
 
     def gradient(parts: list[torch.Tensor]) -> list[torch.Tensor]:
         fresh.model.zero_grad()
         for rows in parts:
-            losses = minibatch_losses(CONFIG, fresh, head, experience, rows)
-            (losses.total * tokens[rows].sum() / tokens.sum()).backward()
+            loss, _sums = minibatch_loss(CONFIG, fresh, critic, experience, rows)
+            (loss / tokens).backward()
         return [p.grad.clone() for p in fresh.parameters_trainable() if p.grad is not None]
 
     whole, split = gradient([torch.arange(12)]), gradient(list(torch.arange(12).split(3)))
@@ -131,7 +137,7 @@ def test_value_gradients_do_not_reach_the_policy(fresh: Policy) -> None:
     part = select(experience.samples, torch.arange(12))
     reading = read_tokens(fresh, fresh.read_prompts(part.prompts), part.owner, part.completions, temperature=1.0)
     fresh.model.zero_grad()
-    head(reading.hidden, experience.prefix).sum().backward()
+    head(reading.hidden, experience.readings.prefix).sum().backward()
     assert head.linear.weight.grad is not None
     assert all(parameter.grad is None for parameter in fresh.parameters_trainable())
 
@@ -140,8 +146,8 @@ def test_the_value_sees_how_likely_the_text_before_a_token_was(fresh: Policy) ->
     experience, head = roll(fresh), ValueHead(fresh.hidden_size)
     with torch.no_grad():
         head.linear.weight[0, -1] = 1.0
-    tokens = experience.old * experience.samples.completions.mask  # the adapter is fresh: the reference's own
-    values = head(torch.zeros(*tokens.shape, fresh.hidden_size), experience.prefix)
+    tokens = experience.readings.log_probabilities  # the adapter is fresh: the reference's own
+    values = head(torch.zeros(*tokens.shape, fresh.hidden_size), experience.readings.prefix)
     assert torch.equal(values[:, 0], torch.zeros(len(tokens)))
     assert torch.allclose(values[:, 1:], tokens.cumsum(dim=1)[:, :-1], atol=1e-4)
 
@@ -158,7 +164,8 @@ def test_one_reading_of_the_prompts_serves_policy_and_reference(tmp_path: Path) 
     ours = read_tokens(policy, policy.read_prompts(part.prompts), part.owner, part.completions, temperature=0.7)
     with policy.reference():
         anchor = read_tokens(policy, policy.read_prompts(part.prompts), part.owner, part.completions, temperature=0.7)
-    assert torch.allclose(shared.old, ours.log_probabilities, atol=1e-5)
+    mask = part.completions.mask
+    assert torch.allclose(shared.readings.log_probabilities[mask], ours.log_probabilities[mask], atol=1e-5)
     kl = (full_kl(ours.logits, anchor.logits) * part.completions.mask).sum(dim=1)
     assert torch.allclose(shared.kl, kl, atol=1e-4)
 
@@ -167,3 +174,17 @@ def test_an_adapter_on_the_encoder_is_not_shared(tmp_path: Path) -> None:
     policy = tiny_policy(tmp_path, "t5", seed=4)
     policy.add_lora(CONFIG.lora, seed=1)
     assert roll(policy).state is None
+
+
+def test_rloo_compares_a_sample_with_the_others_of_its_prompt(fresh: Policy) -> None:
+    config = RLOOConfig(samples_per_prompt=4, max_new_tokens=20, lora=CONFIG.lora)
+    experience = collect(config, fresh, LeaveOneOut(), LengthReward(), PROMPTS, beta=0.1, seed=3, reporter=Silent())
+    first = experience.advantages[:, 0].reshape(3, 4)
+    assert first.sum(dim=1).abs().max() < 1e-4
+    assert (first.argsort(dim=1) == experience.rewards.reshape(3, 4).argsort(dim=1)).all()
+    mask = experience.samples.completions.mask
+    assert torch.equal(experience.advantages, experience.advantages[:, :1] * mask)
+    loss, sums = minibatch_loss(config, fresh, LeaveOneOut(), experience, torch.arange(12))
+    assert sums["clip_fraction"][0] == sums["value_loss"][0] == 0
+    loss.backward()
+    assert any(parameter.grad is not None and parameter.grad.any() for parameter in fresh.parameters_trainable())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rlhf.checkpoints import read_artifact
+from rlhf.artifacts import read_artifact
 from rlhf.cli import main
 from tests.rlhf.tiny import save_tiny
 

@@ -10,7 +10,13 @@ from rlhf.config import LoraSpec
 from rlhf.exceptions import Cancelled, DataError
 from rlhf.models import Policy
 from rlhf.preferences import preference_batch
-from rlhf.train_dpo import Ties, batch_loss, reference_log_probabilities, train_dpo
+from rlhf.train_dpo import (
+    Ties,
+    batch_loss,
+    reference_log_probabilities,
+    sequence_log_probabilities,
+    train_dpo,
+)
 from rlhf.training_config import DPOConfig
 from rlhf.types import Artifact, Interval, Ranking
 from tests.rlhf.learning import Recorder, WordReward, prompts, rankings
@@ -64,6 +70,30 @@ def test_the_other_forms_raise_it_too(tmp_path: Path, form: str) -> None:
     config = replace(CONFIG, form=form, epochs=2, beta=0.5, label_smoothing=0.1, sft_coefficient=0.1)  # type: ignore[arg-type] # a Literal by parametrize
     _artifact, recorder = run(tmp_path, config)
     assert recorder.curve("margin")[-1] > 0.02
+
+
+def test_the_sft_term_is_the_best_groups_loss_for_each_token(tmp_path: Path) -> None:
+    """Against a plain loop; the middle group beats another and is not the best."""
+    policy = tiny_policy(tmp_path)
+    ranked = [
+        Ranking(
+            "a", "anna calls bob", ("bob meets anna", "late", "he calls again ."), ((2,), (0,), (1,)), "alice", "train"
+        ),
+        Ranking("b", "carla waits", ("she is home", "no", "school"), ((0, 1), (2,)), "alice", "train"),
+        Ranking("c", "dan asks", ("yes", "no"), ((0, 1),), "alice", "train"),
+    ]
+    batch = preference_batch(policy, ranked)
+    plain = replace(CONFIG, sft_coefficient=0.0)
+    ties, reference = Ties(plain, 0.0, policy.device), torch.zeros(8)
+    with torch.no_grad():
+        sums = sequence_log_probabilities(policy, batch)
+        expected = 0.0
+        for best in ([2], [3, 4], []):
+            tokens = sum(int(batch.completions.lengths[row]) for row in best)
+            expected -= sum(float(sums[row]) for row in best) / max(tokens, 1) / 3
+        without, _ = batch_loss(plain, policy, ties, batch, reference)
+        loss, _ = batch_loss(replace(CONFIG, sft_coefficient=0.5), policy, ties, batch, reference)
+    assert float(loss - without) == pytest.approx(0.5 * expected, rel=1e-4)
 
 
 def test_the_first_loss_without_ties_is_log_two(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlhf.checkpoints import artifact_hash, read_artifact
+from rlhf.artifacts import artifact_hash, read_artifact
 from rlhf.config import LoraSpec, SamplingConfig, SFTConfig
 from rlhf.exceptions import Cancelled, ConfigError, DataError
 from rlhf.generate import generate
@@ -62,7 +62,7 @@ def test_a_broken_run_goes_on_and_ends_in_the_same_model(tmp_path: Path, lora: L
     with pytest.raises(Cancelled):
         _train(tmp_path / "b", config=config, notes=Notes(stop_after=3))
     assert _train(tmp_path / "b", config=config).sha256 == unbroken.sha256
-    assert not (tmp_path / "b" / "out" / "checkpoint").exists()
+    assert not (tmp_path / "b" / "out.checkpoints").exists()
 
 
 def test_a_checkpoint_of_other_examples_is_refused(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_checkpoint_of_other_examples_is_refused(tmp_path: Path) -> None:
         _train(tmp_path, config=config, notes=Notes(stop_after=3))
     policy = tiny_policy(tmp_path / "base")
     others = [*EXAMPLES[:3], Example("bob", "bob")]
-    with pytest.raises(ConfigError, match="belongs to another training"):
+    with pytest.raises(ConfigError, match="belong to another training"):
         train_sft(config, policy, others, [], tmp_path / "out", seed=0, reporter=Silent())
 
 

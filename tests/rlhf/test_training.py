@@ -8,12 +8,15 @@ import pytest
 import torch
 from torch import nn
 
+from rlhf.examples import Examples, epoch_batches
 from rlhf.exceptions import Cancelled, ConfigError
-from rlhf.training import LoopConfig, Metrics, Outcome, Task, epoch_batches, train
+from rlhf.stop_rules import Stop
+from rlhf.training import LoopConfig, Outcome, train
 from rlhf.types import Silent
+from rlhf.updates import Metrics, Sums
 
 COUNT = 37
-CONFIG = LoopConfig(epochs=3, batch_size=8, learning_rate=0.05, warmup=0.2, evaluate_every=2)
+CONFIG = LoopConfig(learning_rate=0.05, warmup=0.2, evaluate_every=2)
 
 
 @dataclass
@@ -32,21 +35,23 @@ class Notes(Silent):
         return len(self.seen) >= self.stop_after
 
 
-def _problem(seed: int = 0) -> tuple[nn.Linear, Task]:
+def _problem(seed: int = 0, *, batch: int = 8, epochs: float = 3) -> tuple[nn.Linear, Examples]:
     """A weighted least-squares fit: example i weighs i % 3 + 1."""
     torch.manual_seed(seed)
     model, inputs, targets = nn.Linear(4, 1), torch.randn(COUNT, 4), torch.randn(COUNT, 1)
     weights = [float(row % 3 + 1) for row in range(COUNT)]
 
-    def loss(rows: list[int]) -> tuple[torch.Tensor, Metrics]:
+    def loss(rows: list[int]) -> tuple[torch.Tensor, Sums]:
         errors = (model(inputs[rows]) - targets[rows]).square()[:, 0] * torch.tensor([weights[row] for row in rows])
-        return errors.sum(), {"error": float(errors.detach().sum())}
+        return errors.sum(), {"error": (float(errors.detach().sum()), sum(weights[row] for row in rows))}
 
-    def validate() -> Metrics:
+    def measure(step: int) -> Metrics:
         with torch.no_grad():
             return {"validation_loss": float((model(inputs) - targets).square().mean())}
 
-    return model, Task("Fit", list(model.parameters()), weights, loss, validate=validate)
+    return model, Examples(
+        "Fit", list(model.parameters()), weights, loss, batch_size=batch, epochs=epochs, seed=5, measure=measure
+    )
 
 
 def _run(config: LoopConfig, notes: Notes | None = None, checkpoint: Path | None = None) -> tuple[nn.Linear, Outcome]:
@@ -77,16 +82,58 @@ def test_a_resumed_run_equals_an_unbroken_one_to_the_bit(tmp_path: Path, patienc
     assert again == outcome
 
 
-def test_no_checkpoint_is_left_at_the_end(tmp_path: Path) -> None:
-    _run(replace(CONFIG, checkpoint_every=3), checkpoint=tmp_path / "c")
-    assert list(tmp_path.iterdir()) == []
+def test_a_training_that_ended_is_not_trained_again(tmp_path: Path) -> None:
+    """Killed between the last step and the model's file: the end is a checkpoint, too."""
+    config = replace(CONFIG, checkpoint_every=3, patience=2)
+    model, outcome = _run(config, checkpoint=tmp_path / "c")
+    notes = Notes()
+    again, same = _run(config, notes, tmp_path / "c")
+    assert torch.equal(again.weight, model.weight)
+    assert same == outcome
+    assert notes.seen == []
+
+
+def test_only_the_newest_checkpoints_stay(tmp_path: Path) -> None:
+    _run(replace(CONFIG, checkpoint_every=2, keep_checkpoints=3), checkpoint=tmp_path / "c")
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [
+        "step-00000012",
+        "step-00000014",
+        "step-00000015",
+    ]
+
+
+@pytest.mark.parametrize("damage", ["cut", "altered", "gone"])
+def test_a_damaged_checkpoint_is_told_of_and_the_one_before_it_used(tmp_path: Path, damage: str) -> None:
+    config = replace(CONFIG, checkpoint_every=3)
+    unbroken, _ = _run(config)
+    with pytest.raises(Cancelled):
+        _run(config, Notes(stop_after=10), tmp_path / "c")
+    file = tmp_path / "c" / "step-00000009" / "tensors.safetensors"
+    data = file.read_bytes()
+    changed = {"cut": data[:-7], "altered": data[:-1] + bytes([data[-1] ^ 1])}
+    file.unlink() if damage == "gone" else file.write_bytes(changed[damage])
+    notes = Notes()
+    resumed, _ = _run(config, notes, tmp_path / "c")
+    assert "warning: The checkpoint of step 9 is damaged and not used" in notes.events[0]
+    assert notes.events[1] == "log: Fit goes on after step 6."
+    assert torch.equal(resumed.weight, unbroken.weight)
+
+
+def test_without_a_whole_checkpoint_the_training_starts_anew(tmp_path: Path) -> None:
+    config = replace(CONFIG, checkpoint_every=3)
+    with pytest.raises(Cancelled):
+        _run(config, Notes(stop_after=4), tmp_path / "c")
+    (tmp_path / "c" / "step-00000003" / "state.json").write_text("{", encoding="utf-8")
+    notes = Notes()
+    assert torch.equal(_run(config, notes, tmp_path / "c")[0].weight, _run(config)[0].weight)
+    assert notes.seen[0][0] == 1
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     config = replace(CONFIG, checkpoint_every=3)
     with pytest.raises(Cancelled):
         _run(config, Notes(stop_after=7), tmp_path / "c")
-    with pytest.raises(ConfigError, match="belongs to another training"):
+    with pytest.raises(ConfigError, match=r"another training \(learning_rate 0.05 there and 0.1 here\)"):
         _run(replace(config, learning_rate=0.1), checkpoint=tmp_path / "c")
 
 
@@ -107,9 +154,9 @@ def test_the_metrics_are_weighted_means() -> None:
 def test_a_loss_that_is_not_a_number_stops_before_the_weights_change() -> None:
     model, task = _problem()
     before = model.weight.detach().clone()
-    broken = replace(task, loss=lambda rows: (model.weight.sum() * math.nan, {}))
+    task.loss = lambda rows: (model.weight.sum() * math.nan, {})
     notes = Notes()
-    outcome = train(CONFIG, broken, seed=0, reporter=notes)
+    outcome = train(CONFIG, task, seed=0, reporter=notes)
     assert outcome.steps == 1
     assert torch.equal(model.weight, before)
     assert notes.events == ["stop-rule: Fit stopped at step 1 of 15: The loss is not a finite number."]
@@ -120,12 +167,13 @@ def test_patience_stops_and_keeps_the_best_weights() -> None:
     losses = iter([3.0, 1.0, 2.0, 2.0])
     kept: list[torch.Tensor] = []
 
-    def validate() -> Metrics:
+    def measure(step: int) -> Metrics:
         kept.append(model.weight.detach().clone())
         return {"validation_loss": next(losses)}
 
     config = replace(CONFIG, evaluate_every=1, patience=2)
-    outcome = train(config, replace(task, validate=validate), seed=0, reporter=Notes())
+    task.measure = measure
+    outcome = train(config, task, seed=0, reporter=Notes())
     assert outcome.steps == 4
     assert outcome.stopped == "2 validations in a row were not better than 1.0000."
     assert torch.equal(model.weight, kept[1])
@@ -133,8 +181,9 @@ def test_patience_stops_and_keeps_the_best_weights() -> None:
 
 def test_a_stop_rule_of_the_task_ends_the_training() -> None:
     _, task = _problem()
-    rule = replace(task, stop=lambda step, values: "KL too high" if step >= 4 else None)
-    assert train(CONFIG, rule, seed=0, reporter=Notes()).stopped == "KL too high"
+    task.rules = lambda step, values: [Stop("kl", "KL too high.")] if step >= 4 else []
+    outcome = train(CONFIG, task, seed=0, reporter=Notes())
+    assert (outcome.steps, outcome.stopped) == (4, "KL too high.")
 
 
 @pytest.mark.parametrize(
@@ -155,8 +204,8 @@ def test_the_schedule(monkeypatch: pytest.MonkeyPatch, schedule: str, warmup: fl
         return step(self, *args, **options)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", spy)
-    _, task = _problem()
-    config = LoopConfig(epochs=4, batch_size=COUNT, learning_rate=1.0, schedule=schedule, warmup=warmup)  # type: ignore[arg-type]  # parametrised
+    _, task = _problem(batch=COUNT, epochs=4)
+    config = LoopConfig(learning_rate=1.0, schedule=schedule, warmup=warmup)  # type: ignore[arg-type]  # parametrised
     train(config, task, seed=0, reporter=Silent())
     assert rates == pytest.approx(expected)
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from annotation.models import Split
-from rlhf.checkpoints import plain
+from rlhf.artifacts import plain
 from rlhf.config import to_mapping
 from rlhf.evaluate import evaluate
 from rlhf.exceptions import DataError

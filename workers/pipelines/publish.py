@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rlhf.checkpoints import plain
+from rlhf.artifacts import plain
 from rlhf.types import Artifact
 from workers.models import ModelKind, ModelVersion
 from workers.pipelines.context import Context, Publish

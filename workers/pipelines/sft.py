@@ -6,7 +6,7 @@ from pathlib import Path
 from django.conf import settings
 
 from annotation.models import Prompt, Split
-from rlhf.checkpoints import describe
+from rlhf.artifacts import describe
 from rlhf.data import read_examples
 from rlhf.exceptions import DataError
 from rlhf.models import Policy
