@@ -13,25 +13,34 @@ C = TypeVar("C")
 
 
 def from_mapping(cls: type[C], mapping: Mapping[str, object]) -> C:
-    """Build the config ``cls`` from a mapping such as decoded JSON.
+    """Build the config ``cls`` from a mapping such as decoded JSON or TOML.
 
-    Nested configs may be mappings, tuples may be lists, and a float may be written as an integer.
-    Raises ConfigError for an unknown key (naming the nearest known one), a wrong type or a value
-    out of range.
+    Nested configs may be mappings, tuples may be lists, a float may be written as an integer, and ``"none"`` stands
+    for None, which TOML does not have. Raises ConfigError for an unknown key (naming the nearest known one), a wrong
+    type or a value out of range, with the key's whole path.
     """
+    return _built(cls, mapping, cls.__name__)
+
+
+def _built(cls: type[C], mapping: Mapping[str, object], name: str) -> C:
     known = {field.name: field for field in fields(cast(Any, cls))}
     hints = get_type_hints(cls)
     for key in mapping:
         if key not in known:
-            raise ConfigError(f"{cls.__name__} has no key {key!r}{_nearest(str(key), list(known))}")
+            raise ConfigError(f"{name} has no key {key!r}{_nearest(str(key), list(known))}")
     missing = [
-        name
-        for name, field in known.items()
-        if field.default is MISSING and field.default_factory is MISSING and name not in mapping
+        key
+        for key, field in known.items()
+        if field.default is MISSING and field.default_factory is MISSING and key not in mapping
     ]
     if missing:
-        raise ConfigError(f"{cls.__name__} needs {', '.join(missing)}")
-    return cls(**{key: _convert(f"{cls.__name__}.{key}", hints[key], value) for key, value in mapping.items()})
+        raise ConfigError(f"{name} needs {', '.join(missing)}")
+    values = {key: _convert(f"{name}.{key}", hints[key], value) for key, value in mapping.items()}
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        # A nested config knows its fields' names, but not whose it is.
+        raise ConfigError(f"{name}: {error}" if "." in name else str(error)) from error
 
 
 def to_mapping(config: object) -> dict[str, object]:
@@ -72,12 +81,12 @@ def _convert(name: str, hint: Any, value: object) -> object:
         if isinstance(value, cast(type, hint)):
             return value
         require(isinstance(value, Mapping), f"{name} must be an object with keys, not {value!r}")
-        return from_mapping(cast(type[object], hint), cast(Mapping[str, object], value))
+        return _built(cast(type[object], hint), cast(Mapping[str, object], value), name)
     return _convert_scalar(name, hint, value)
 
 
 def _convert_union(name: str, options: tuple[Any, ...], value: object) -> object:
-    if value is None and type(None) in options:
+    if type(None) in options and (value is None or (value == "none" and str not in options)):
         return None
     errors = []
     for option in options:
@@ -87,6 +96,8 @@ def _convert_union(name: str, options: tuple[Any, ...], value: object) -> object
             return _convert(name, option, value)
         except ConfigError as error:
             errors.append(str(error))
+    if type(None) in options:
+        errors.append('or "none"')
     raise ConfigError("; ".join(errors))
 
 

@@ -49,8 +49,11 @@ class PolicyGradientConfig:
             require(getattr(self, name) >= 0, f"{name} must not be negative, but is {getattr(self, name)}")
         require(0 < self.clip < 1, f"clip must be in (0, 1), not {self.clip}")
         require(self.horizon is None or self.horizon > 0, f"horizon must be above 0 episodes, not {self.horizon}")
-        require(self.kl_target is None or self.beta > 0, "beta must start above 0 when a kl_target adapts it")
-        require(self.lora.dropout == 0, "dropout is off here, or the first ratio is not 1: lora.dropout must be 0")
+        require(
+            self.kl_target is None or self.beta > 0,
+            f"beta must start above 0, not {self.beta}, when a kl_target ({self.kl_target}) adapts it",
+        )
+        require(self.lora.dropout == 0, f"lora.dropout must be 0, not {self.lora.dropout}, or the first ratio is not 1")
         _ = self.limits
 
     @property
@@ -82,7 +85,7 @@ class PPOConfig(PolicyGradientConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.value_learning_rate > 0, f"value_learning_rate must be above 0, not {self.value_learning_rate}")
-        require(self.value_coefficient >= 0, f"value_coefficient must not be negative: {self.value_coefficient}")
+        require(self.value_coefficient >= 0, f"value_coefficient must not be negative, but is {self.value_coefficient}")
         require(self.value_clip > 0, f"value_clip must be above 0, not {self.value_clip}")
         for name in ("gamma", "lam"):
             require(0 <= getattr(self, name) <= 1, f"{name} must be in [0, 1], not {getattr(self, name)}")

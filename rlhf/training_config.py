@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from rlhf.config import LoraSpec, SamplingConfig, from_mapping, require
+from rlhf.config import LoraSpec, SamplingConfig, SFTConfig, from_mapping, require, to_mapping
 from rlhf.evaluation_config import EvaluateConfig
 from rlhf.exceptions import ConfigError
 from rlhf.policy_gradient_config import PPOConfig, RLOOConfig
 from rlhf.stop_rules import StopLimits
+from rlhf.toy_settings import SFT_ON_FILES
 
 __all__ = ["PRESETS", "DPOConfig", "DPOForm", "PPOConfig", "RLOOConfig", "RewardConfig", "TieRule", "with_preset"]
 
@@ -59,13 +60,20 @@ class RewardConfig:
             require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name)}")
         for name in ("epochs", "batch_rankings", "evaluations", "patience", "members", "max_new_tokens", "batch_size"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
-        require(self.normalisation_samples >= 2, "normalisation_samples must be at least 2: one has no spread")
+        require(
+            self.normalisation_samples >= 2,
+            f"normalisation_samples must be at least 2, not {self.normalisation_samples}: one has no spread",
+        )
         require(0 <= self.label_smoothing < 0.5, f"label_smoothing must be in [0, 0.5), not {self.label_smoothing}")
         require(0 <= self.judge_share <= 0.5, f"judge_share must be in [0, 0.5], not {self.judge_share}")
         for name in ("weight_decay", "centering", "penalty"):
             require(getattr(self, name) >= 0, f"{name} must not be negative, but is {getattr(self, name)}")
-        require(self.max_new_tokens < self.max_completion_tokens, "max_completion_tokens must be above max_new_tokens")
-        require(self.lora.dropout == 0, "dropout is off in reward training: lora.dropout must be 0")
+        require(
+            self.max_new_tokens < self.max_completion_tokens,
+            f"max_completion_tokens must be above max_new_tokens, {self.max_new_tokens}, and is "
+            f"{self.max_completion_tokens}",
+        )
+        require(self.lora.dropout == 0, f"lora.dropout must be 0 in reward training, not {self.lora.dropout}")
 
 
 @dataclass(frozen=True)
@@ -105,9 +113,9 @@ class DPOConfig:
             require(getattr(self, name) >= 0, f"{name} must not be negative, but is {getattr(self, name)}")
         require(0 <= self.label_smoothing < 0.5, f"label_smoothing must be in [0, 0.5), not {self.label_smoothing}")
         require(
-            self.form == "sigmoid" or self.ties != "rao-kupper", f"Rao–Kupper ties need form sigmoid, not {self.form}"
+            self.form == "sigmoid" or self.ties != "rao-kupper", f"ties rao-kupper needs form sigmoid, not {self.form}"
         )
-        require(self.lora.dropout == 0, "dropout is off in DPO: lora.dropout must be 0")
+        require(self.lora.dropout == 0, f"lora.dropout must be 0 in DPO, not {self.lora.dropout}")
         _ = self.limits
 
     @property
@@ -127,6 +135,7 @@ _TINY_POLICY_LORA = {**_TINY_LORA, "modules_to_save": ("decoder.final_layer_norm
 PRESETS: Mapping[str, Mapping[type[object], Mapping[str, object]]] = {
     "flan": {},
     "tiny": {
+        SFTConfig: to_mapping(SFT_ON_FILES),
         RewardConfig: {
             "lora": _TINY_LORA,
             "learning_rate": 2e-3,
@@ -187,6 +196,15 @@ def with_preset(cls: type[C], mapping: Mapping[str, object]) -> C:
     """
     given = dict(mapping)
     name = given.pop("preset", "flan")
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ConfigError(f"There is no preset {name!r}; there are {', '.join(PRESETS)}.")
-    return from_mapping(cls, {**PRESETS[str(name)].get(cls, {}), **given})
+    return from_mapping(cls, merged(PRESETS[name].get(cls, {}), given))
+
+
+def merged(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
+    """Both mappings, nested ones key by key; ``above`` wins."""
+    both = dict(below)
+    for key, value in above.items():
+        under = both.get(key)
+        both[key] = merged(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return both

@@ -28,6 +28,12 @@ def test_a_config_survives_the_way_there_and_back() -> None:
     assert from_mapping(Config, to_mapping(config)) == config
 
 
+def test_none_may_be_written_as_a_word_where_it_is_allowed() -> None:
+    assert from_mapping(Config, {"steps": 3, "lora": "none"}).lora is None
+    with pytest.raises(ConfigError, match=r"Config\.steps must be a whole number, not 'none'"):
+        from_mapping(Config, {"steps": "none"})
+
+
 @pytest.mark.parametrize(
     ("mapping", "message"),
     [
@@ -39,8 +45,9 @@ def test_a_config_survives_the_way_there_and_back() -> None:
         ({"steps": 3, "rate": float("nan")}, "Config.rate must be a finite number"),
         ({"steps": 3, "schedule": "cosine"}, "Config.schedule must be one of linear, constant, not 'cosine'"),
         ({"steps": 3, "sampling": 4}, "Config.sampling must be an object with keys"),
-        ({"steps": 3, "sampling": {"topk": 4}}, "SamplingConfig has no key 'topk'; did you mean 'top_k'?"),
-        ({"steps": 3, "lora": {"rank": 0}}, "rank must be at least 1"),
+        ({"steps": 3, "sampling": {"topk": 4}}, "Config.sampling has no key 'topk'; did you mean 'top_k'?"),
+        ({"steps": 3, "lora": {"rank": 0}}, "Config.lora: rank must be at least 1, not 0"),
+        ({"steps": 3, "lora": {"rank": "8"}}, "Config.lora.rank must be a whole number, not '8'; or \"none\""),
         ({"steps": 3, "lora": {"targets": "some"}}, "must be one of all-linear"),
     ],
 )

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from rlhf.config import from_mapping, to_mapping
+from rlhf.config import LoraSpec, SFTConfig, from_mapping, to_mapping
 from rlhf.exceptions import ConfigError
+from rlhf.toy_settings import SFT_ON_FILES
 from rlhf.training_config import PRESETS, DPOConfig, PPOConfig, RewardConfig, with_preset
 
 CONFIGS = (RewardConfig, PPOConfig, DPOConfig)
@@ -30,9 +31,22 @@ def test_what_is_given_beats_the_preset() -> None:
     assert config.lora.targets == "all-linear"
 
 
-def test_an_unknown_preset_is_an_error() -> None:
+def test_a_part_of_a_nested_config_leaves_the_presets_rest() -> None:
+    config = with_preset(PPOConfig, {"preset": "tiny", "lora": {"rank": 4}})
+    assert config.lora.rank == 4
+    assert config.lora.targets == "all-linear"
+    assert PRESETS["tiny"][PPOConfig]["lora"]["rank"] == 16, "the preset itself stays"  # type: ignore[index]
+
+
+def test_sft_has_its_own_tiny_values() -> None:
+    assert with_preset(SFTConfig, {"preset": "tiny"}) == SFT_ON_FILES
+    assert with_preset(SFTConfig, {"preset": "tiny", "lora": {"rank": 2}}).lora == LoraSpec(rank=2)
+
+
+@pytest.mark.parametrize("name", ["huge", ["tiny"], None])
+def test_an_unknown_preset_is_an_error(name: object) -> None:
     with pytest.raises(ConfigError, match="flan, tiny"):
-        with_preset(PPOConfig, {"preset": "huge"})
+        with_preset(PPOConfig, {"preset": name})
 
 
 def test_an_unknown_key_names_the_nearest() -> None:
