@@ -33,7 +33,8 @@ class EvaluationResult:
 
     ``samples``: prompt_id, prompt, reference, references, text (greedy), finished, reward, sampled, sampled_reward.
     ``reward_table``: prompt_id, prompt, before, after, reward_before, reward_after.
-    ``counts``: prompts, too_long, evaluated, with_references, samples, unfinished, unfinished_greedy, empty.
+    ``counts``: prompts, too_long, evaluated, with_references, references_too_long, samples, unfinished,
+    unfinished_greedy, empty.
     """
 
     metrics: Mapping[str, Interval]
@@ -95,26 +96,51 @@ def evaluate_policy(
     kept = _fitting(policy, prompts, told)
     texts = _decode(config, policy, kept, seed, told)
     figures = Figures(texts, seed=seed, resamples=config.resamples)
-    phases: dict[str, Callable[[], None]] = {"rouge": figures.add_rouge, "texts": figures.add_behaviour}
-    if backend is not None:
-        phases["toxicity"] = lambda: figures.add_toxicity(backend)
-    if scorer is not None:
-        phases["reward"] = lambda: figures.add_rewards(scorer, config, _Phase(told, "reward", len(kept)).done)
-    phases["kl"] = lambda: figures.add_kl(policy, config, _Phase(told, "kl", len(kept)).done)
-    for name, measure in phases.items():
+    for name, measure in _measures(config, figures, policy, scorer, backend, told).items():
         phase = _Phase(told, name, len(kept))
         phase.done(0)
         measure()
         phase.done(len(kept))
+    if unread := figures.references_too_long:
+        told.event(
+            "warning", f"{unread} references exceed {policy.max_completion_tokens} tokens: no perplexity of them."
+        )
     rows = _chosen(len(kept), config.shown, seed)
     return EvaluationResult(
         metrics=figures.metrics,
         samples=[figures.sample(row) for row in rows],
         reward_table=[] if scorer is None else [figures.reward_row(row) for row in rows],
-        counts=_counts(len(prompts), texts),
-        decoding=_decoding(config, backend),
+        counts=_counts(len(prompts), texts) | {"references_too_long": figures.references_too_long},
+        decoding=_decoding(config, backend, figures.metrics),
         config=config,
     )
+
+
+def _measures(
+    config: EvaluateConfig,
+    figures: Figures,
+    policy: Policy,
+    scorer: RewardScorer | None,
+    backend: Toxicity | None,
+    reporter: Reporter,
+) -> dict[str, Callable[[], None]]:
+    """What can be measured, by the name of its phase."""
+    count = len(figures.texts.prompts)
+
+    def tell(name: str) -> Callable[[int], None]:
+        return _Phase(reporter, name, count).done
+
+    measures: dict[str, Callable[[], None]] = {"rouge": figures.add_rouge, "texts": figures.add_behaviour}
+    if any(prompt.references for prompt in figures.texts.prompts):
+        measures["perplexity"] = lambda: figures.add_perplexity(policy, config, tell("perplexity"))
+        if config.simulator == "references":
+            measures["simulated"] = figures.add_simulated
+    if backend is not None:
+        measures["toxicity"] = lambda: figures.add_toxicity(backend)
+    if scorer is not None:
+        measures["reward"] = lambda: figures.add_rewards(scorer, config, tell("reward"))
+    measures["kl"] = lambda: figures.add_kl(policy, config, tell("kl"))
+    return measures
 
 
 def _prompt_limit(config: EvaluateConfig, scorer: RewardEnsemble | None) -> int:
@@ -175,11 +201,13 @@ def _counts(given: int, texts: Texts) -> dict[str, int]:
     }
 
 
-def _decoding(config: EvaluateConfig, backend: Toxicity | None) -> dict[str, str]:
+def _decoding(config: EvaluateConfig, backend: Toxicity | None, metrics: Mapping[str, Interval]) -> dict[str, str]:
     limit = f"at most {config.max_new_tokens} new tokens"
     filters = [f"top-p {config.top_p}"] * (config.top_p < 1) + [f"top-k {config.top_k}"] * (config.top_k > 0)
     sampled = ", ".join([f"{config.samples_per_prompt} a prompt at temperature {config.temperature}", *filters, limit])
     said = {"rouge": f"greedy, {limit}", "reward": f"sampled, {sampled}"}
+    if "reference_perplexity" in metrics:
+        said["perplexity"] = "exp of the mean −log p of a reference’s token, the end of sequence among them"
     return said if backend is None else said | {"toxicity": f"{backend.name} ({backend.version}) on the samples"}
 
 

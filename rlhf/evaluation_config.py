@@ -1,6 +1,7 @@
 """What may be set of an evaluation. Imports no torch, so that a web process can check it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rlhf.config import SamplingConfig, require
 
@@ -16,6 +17,7 @@ class EvaluateConfig:
     top_k: int = 0  # likeliest tokens of the samples; 0 is off
     missing_eos: float = -1.0  # reward of a sample that did not end, as in training
     toxicity: str = "auto"  # auto, profanity-proxy, none, or a classifier's hub name or folder
+    simulator: Literal["none", "references"] = "none"  # annotators whose utility is ROUGE against the references
     resamples: int = 1000  # of the bootstrap
     shown: int = 20  # prompts shown with their texts, and rows of the reward table
     batch_size: int = 64  # texts decoded or read at once; changes no text
@@ -43,3 +45,26 @@ class EvaluateConfig:
         return SamplingConfig(
             max_new_tokens=self.max_new_tokens, temperature=self.temperature, top_p=self.top_p, top_k=self.top_k
         )
+
+
+PredictionMetric = Literal["rouge", "toxicity", "length", "distinct", "source"]
+
+
+@dataclass(frozen=True)
+class PredictionsConfig:
+    """How a file of predictions is scored, whoever wrote them."""
+
+    metrics: tuple[PredictionMetric, ...] = ("rouge", "toxicity")  # also length, distinct (n-grams), source (copying)
+    prediction_field: str = "prediction"  # of each line, the text that is scored
+    references_field: str = "references"  # a text or a list of texts; wanted by rouge
+    source_field: str = "dialogue"  # what was summarised; wanted by source: copies, names and numbers found in it
+    baseline_field: str = ""  # another system's text: its scores, and paired differences; empty for none
+    toxicity: str = "auto"  # auto, profanity-proxy, or a classifier's hub name or folder
+    resamples: int = 1000  # of the bootstrap
+
+    def __post_init__(self) -> None:
+        require(bool(self.metrics), "metrics must name at least one metric, not none")
+        require(len(set(self.metrics)) == len(self.metrics), f"metrics must name each once, not {list(self.metrics)}")
+        for name in ("prediction_field", "references_field", "source_field", "toxicity"):
+            require(bool(getattr(self, name)), f"{name} must not be empty, but is ''")
+        require(self.resamples >= 100, f"resamples must be at least 100, not {self.resamples}: the ends are too rough")

@@ -11,11 +11,14 @@ from peft import PeftModel
 
 from rlhf import text_metrics
 from rlhf.evaluation_config import EvaluateConfig
+from rlhf.evaluation_rewards import rate
 from rlhf.models import Policy
-from rlhf.predictions import toxicity_figures
+from rlhf.perplexity import surprise
+from rlhf.prediction_scores import toxicity_figures
 from rlhf.reward_model import RewardScorer
 from rlhf.rollout import Samples, sequence_kl, token_batch
 from rlhf.rouge import rouge_table
+from rlhf.simulate import reference_utility
 from rlhf.statistics import bootstrap_mean, bootstrap_ratio, normal_interval, wilson
 from rlhf.text_metrics import Found
 from rlhf.toxicity import Toxicity
@@ -44,18 +47,19 @@ class Figures:
 
     def __init__(self, texts: Texts, *, seed: int, resamples: int) -> None:
         self.metrics: dict[str, Interval] = {}
-        self._texts = texts
+        self.texts = texts
         self._seed, self._resamples = seed, resamples
         self._rewards: list[list[float]] = []
         self._rewards_before: list[list[float]] = []
         self._scorer: RewardScorer | None = None
         self._missing_eos = 0.0
+        self.references_too_long = 0
 
     def add_rouge(self) -> None:
         """ROUGE of the greedy texts on prompts with references: their mean, and as ``…_best`` the best of several."""
         rows = [
             (greedy.text, prompt.references)
-            for prompt, greedy in zip(self._texts.prompts, self._texts.greedy, strict=True)
+            for prompt, greedy in zip(self.texts.prompts, self.texts.greedy, strict=True)
             if prompt.references
         ]
         if not rows:
@@ -68,44 +72,62 @@ class Figures:
 
     def add_behaviour(self) -> None:
         """Length, endings and variety of the samples; copying, names and numbers of the greedy texts."""
-        sampled = self._texts.sampled
+        sampled = self.texts.sampled
         self._mean("length", _means(sampled, lambda one: len(one.token_ids)))
         self._mean("words", _means(sampled, lambda one: len(text_metrics.words(one.text))))
         self._mean("eos_rate", _means(sampled, lambda one: one.finished))
-        if self._texts.before is not None:
-            self._mean("length_before", _means(self._texts.before, lambda one: len(one.token_ids)))
+        if self.texts.before is not None:
+            self._mean("length_before", _means(self.texts.before, lambda one: len(one.token_ids)))
         for n in (1, 2):
             self._mean_share(f"distinct{n}", [text_metrics.distinct([one.text for one in row], n) for row in sampled])
-        pairs = [(one.text, prompt.text) for prompt, one in zip(self._texts.prompts, self._texts.greedy, strict=True)]
+        pairs = [(one.text, prompt.text) for prompt, one in zip(self.texts.prompts, self.texts.greedy, strict=True)]
         self._mean_share("copy_rate", [text_metrics.copied(*pair) for pair in pairs])
         self._ratio("names_found", [text_metrics.names_found(*pair) for pair in pairs])
         self._ratio("numbers_found", [text_metrics.numbers_found(*pair) for pair in pairs])
 
+    def add_perplexity(self, policy: Policy, config: EvaluateConfig, tell: Tell) -> None:
+        """Perplexity of the references under the policy and under its anchor."""
+        self.references_too_long = self._perplexity("reference_perplexity", policy, config, tell)
+        if isinstance(policy.model, PeftModel):
+            with policy.reference():
+                self._perplexity("reference_perplexity_before", policy, config, tell)
+
+    def add_simulated(self) -> None:
+        """Utility of the samples to the simulated annotators, who hold them against the references."""
+        kept = [row for row, prompt in enumerate(self.texts.prompts) if prompt.references]
+        if not kept:
+            return
+        after = self._utilities(self.texts.sampled, kept)
+        before = after if self.texts.before is None else self._utilities(self.texts.before, kept)
+        self._compare("utility", after, before)
+        self._wins("utility_win_rate", after, before)
+
     def add_toxicity(self, backend: Toxicity) -> None:
         """Mean, spread and share above one half of the samples' toxicity, and the mean of the anchor's."""
-        found = _scored(backend, self._texts.sampled)
+        found = _scored(backend, self.texts.sampled)
         figures = toxicity_figures([float(np.mean(row)) for row in found], self._seed, self._resamples)
         self.metrics["toxicity"], self.metrics["toxicity_sd"] = figures["mean"], figures["sd"]
         self._mean("toxicity_share", [float(np.mean([score > 0.5 for score in row])) for row in found])
-        if self._texts.before is not None:
-            before = _scored(backend, self._texts.before)
+        if self.texts.before is not None:
+            before = _scored(backend, self.texts.before)
             self._mean("toxicity_before", [float(np.mean(row)) for row in before])
 
     def add_rewards(self, scorer: RewardScorer, config: EvaluateConfig, tell: Tell) -> None:
         """Rewards of policy and anchor on the same prompts by the same model, their paired gain, and the judge's."""
         self._scorer, self._missing_eos = scorer, config.missing_eos
-        sampled, anchor = self._texts.sampled, self._texts.before
+        sampled, anchor = self.texts.sampled, self.texts.before
         # Both policies' texts of a prompt in one row: each member of the reward model reads the prompt once for all.
         groups = sampled if anchor is None else [now + then for now, then in zip(sampled, anchor, strict=True)]
-        rewards, judged = self._rate(scorer, groups, tell)
+        rewards, judged = rate(scorer, self.texts.prompts, groups, missing_eos=config.missing_eos, tell=tell)
         n = config.samples_per_prompt
         after, before = [row[:n] for row in rewards], [row[-n:] for row in rewards]
         self._rewards, self._rewards_before = after, before
         self._compare("reward", after, before)
-        wins = np.sign(_unit_means(after) - _unit_means(before))
-        self.metrics["reward_win_rate"] = wilson(float(((wins + 1) / 2).sum()), len(wins))
+        self._wins("reward_win_rate", after, before)
         if judged is not None:
-            self._compare("judge_reward", [row[:n] for row in judged], [row[-n:] for row in judged])
+            after, before = [row[:n] for row in judged], [row[-n:] for row in judged]
+            self._compare("judge_reward", after, before)
+            self._wins("judge_win_rate", after, before)
 
     def add_kl(self, policy: Policy, config: EvaluateConfig, tell: Tell) -> None:
         """KL(policy ‖ anchor) of a sequence in nats, on the policy's own samples: ± 1.96 standard errors.
@@ -113,11 +135,11 @@ class Figures:
         Summed over the steps, each over the full vocabulary, at the sampling temperature; exactly 0 for the anchor.
         """
         if not isinstance(policy.model, PeftModel):
-            self.metrics["kl"] = Interval(0.0, 0.0, 0.0, len(self._texts.prompts))
+            self.metrics["kl"] = Interval(0.0, 0.0, 0.0, len(self.texts.prompts))
             return
         rows = min(config.batch_size, max(1, _LOGITS // (config.max_new_tokens * policy.vocab_size)))
         step = max(1, config.batch_size // config.samples_per_prompt)
-        order = sorted(range(len(self._texts.prompts)), key=lambda row: len(self._texts.prompts[row].text))
+        order = sorted(range(len(self.texts.prompts)), key=lambda row: len(self.texts.prompts[row].text))
         units = np.zeros(len(order))
         for start in range(0, len(order), step):
             tell(start)
@@ -130,7 +152,7 @@ class Figures:
 
     def sample(self, row: int) -> dict[str, Any]:
         """One prompt with its references and texts."""
-        prompt, greedy, sampled = self._texts.prompts[row], self._texts.greedy[row], self._texts.sampled[row][0]
+        prompt, greedy, sampled = self.texts.prompts[row], self.texts.greedy[row], self.texts.sampled[row][0]
         return {
             "prompt_id": prompt.id,
             "prompt": prompt.text,
@@ -145,37 +167,16 @@ class Figures:
 
     def reward_row(self, row: int) -> dict[str, Any]:
         """Before and after on one prompt: the first sample of each."""
-        before = self._texts.sampled if self._texts.before is None else self._texts.before
-        prompt = self._texts.prompts[row]
+        before = self.texts.sampled if self.texts.before is None else self.texts.before
+        prompt = self.texts.prompts[row]
         return {
             "prompt_id": prompt.id,
             "prompt": prompt.text,
             "before": before[row][0].text,
-            "after": self._texts.sampled[row][0].text,
+            "after": self.texts.sampled[row][0].text,
             "reward_before": self._rewards_before[row][0],
             "reward_after": self._rewards[row][0],
         }
-
-    def _rate(
-        self, scorer: RewardScorer, groups: list[list[Completion]], tell: Tell
-    ) -> tuple[list[list[float]], list[list[float]] | None]:
-        """Rewards, and the judge's where there is one; what did not end has the fixed reward and is not read."""
-        rewards = [[self._missing_eos] * len(group) for group in groups]
-        judged: list[list[float]] | None = [list(row) for row in rewards]
-        rows = [row for row, group in enumerate(groups) if any(one.finished for one in group)]
-        rows.sort(key=lambda row: len(self._texts.prompts[row].text))  # little padding
-        for start in range(0, len(rows), 64):
-            tell(start)
-            part = rows[start : start + 64]
-            prompts = [self._texts.prompts[row].text for row in part]
-            texts = [[one.text for one in groups[row] if one.finished] for row in part]
-            _fill(rewards, groups, part, scorer.score(prompts, texts))
-            verdicts = scorer.judge(prompts, texts) if judged is not None else None
-            if verdicts is None or judged is None:
-                judged = None
-            else:
-                _fill(judged, groups, part, verdicts)
-        return rewards, judged
 
     def _compare(self, name: str, after: list[list[float]], before: list[list[float]]) -> None:
         now, then = _unit_means(after), _unit_means(before)
@@ -183,10 +184,26 @@ class Figures:
         self._mean(f"{name}_before", then)
         self._mean(f"{name}_gain", now - then)
 
+    def _wins(self, name: str, after: list[list[float]], before: list[list[float]]) -> None:
+        """Share of prompts on which the policy's mean is the higher one, ties one half, with Wilson's interval."""
+        wins = (np.sign(_unit_means(after) - _unit_means(before)) + 1) / 2
+        self.metrics[name] = wilson(float(wins.sum()), len(wins))
+
+    def _perplexity(self, name: str, policy: Policy, config: EvaluateConfig, tell: Tell) -> int:
+        found = surprise(policy, self.texts.prompts, batch_size=config.batch_size, tell=tell)
+        figure = found.perplexity(self._seed, self._resamples)
+        if figure is not None:
+            self.metrics[name] = figure
+        return found.too_long
+
+    def _utilities(self, groups: list[list[Completion]], rows: list[int]) -> list[list[float]]:
+        prompts = self.texts.prompts
+        return [[reference_utility(prompts[row].references, one.text) for one in groups[row]] for row in rows]
+
     def _samples(self, policy: Policy, part: list[int]) -> Samples:
-        groups = [self._texts.sampled[row] for row in part]
+        groups = [self.texts.sampled[row] for row in part]
         flat = [one for group in groups for one in group]
-        texts = [self._texts.prompts[row].text for row in part]
+        texts = [self.texts.prompts[row].text for row in part]
         return Samples(
             prompts=policy.encode_prompts(texts),
             completions=token_batch(policy, flat),
@@ -231,9 +248,3 @@ def _unit_means(rows: list[list[float]]) -> Floats:
 def _scored(backend: Toxicity, groups: list[list[Completion]]) -> list[list[float]]:
     scores = iter(backend.score([one.text for group in groups for one in group]))
     return [[next(scores) for _ in group] for group in groups]
-
-
-def _fill(into: list[list[float]], groups: list[list[Completion]], part: list[int], scores: list[list[float]]) -> None:
-    for row, found in zip(part, scores, strict=True):
-        values = iter(found)
-        into[row] = [next(values) if one.finished else kept for one, kept in zip(groups[row], into[row], strict=True)]

@@ -1,124 +1,128 @@
-"""Scores of any file of predictions, ours or others': JSON lines, plain or gzip."""
+"""Scores of any file of predictions, ours or others', each with its interval, and differences between two systems."""
 
-import gzip
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rlhf.exceptions import ConfigError, DataError
-from rlhf.rouge import rouge_table
-from rlhf.statistics import RESAMPLES, bootstrap_mean, bootstrap_sd
+from rlhf.evaluation_config import PredictionsConfig
+from rlhf.exceptions import Cancelled
+from rlhf.prediction_rows import Row, prediction_rows
+from rlhf.prediction_scores import Bootstrap, Metric, metric_named
+from rlhf.rouge import tokens
 from rlhf.toxicity import Toxicity, choose_backend
-from rlhf.types import Interval, Reporter
+from rlhf.types import Reporter, Silent
 
-METRICS = ("rouge", "toxicity")
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Texts and, where the file has them, their references; same length."""
-
-    texts: list[str]
-    references: list[list[str]]
+CHUNK = 256  # lines held at once: a file may be larger than the memory
 
 
 def score_predictions(
     path: Path | str,
+    config: PredictionsConfig | None = None,
     *,
-    metrics: Sequence[str] = METRICS,
-    prediction_field: str = "prediction",
-    references_field: str = "references",
-    toxicity: str | Toxicity = "auto",
+    baseline: Path | None = None,
     seed: int = 0,
-    resamples: int = RESAMPLES,
+    toxicity: Toxicity | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
-    """JSON-ready scores of the file's ``prediction_field`` against its ``references_field``.
+    """JSON-ready scores of the file's predictions against its references; intervals resample lines.
 
-    Each ROUGE is ``{mean_over_references, best_reference}`` and toxicity ``{backend, version, mean,
-    sd, share_above_half}``; each figure is ``{value, low, high, n}``, bootstrapped over lines.
-    Raises DataError naming the line and what it lacks, ConfigError for an unknown metric.
+    Each ROUGE is ``{mean_over_references, best_reference}``, toxicity ``{backend, version, mean, sd,
+    share_above_half}``; each figure ``{value, low, high, n}``. With a baseline (another file, or another field of
+    this one) its own scores stand under ``baseline`` and the paired differences under ``difference``. ``toxicity``
+    stands in for the backend that the config names. Raises DataError naming file, line and field, ModelError where
+    the toxicity backend cannot be had, and Cancelled.
     """
-    unknown = [metric for metric in metrics if metric not in METRICS]
-    if unknown or not metrics:
-        raise ConfigError(f"unknown metric {', '.join(map(repr, unknown))}; there are {', '.join(METRICS)}")
-    wanted = references_field if "rouge" in metrics else None
-    predictions = read_predictions(Path(path), prediction_field, wanted)
-    scores: dict[str, Any] = {"file": Path(path).name, "predictions": len(predictions.texts)}
-    if "rouge" in metrics:
-        for name, rows in rouge_table(predictions.texts, predictions.references).items():
-            scores[name] = {
-                "mean_over_references": asdict(bootstrap_mean([row.mean for row in rows], seed, resamples)),
-                "best_reference": asdict(bootstrap_mean([row.best for row in rows], seed, resamples)),
-            }
-    if "toxicity" in metrics:
-        backend = choose_backend(toxicity, reporter) if isinstance(toxicity, str) else toxicity
-        try:
-            figures = toxicity_figures(backend.score(predictions.texts), seed, resamples)
-            scores["toxicity"] = {"backend": backend.name, "version": backend.version} | {
-                name: asdict(figure) for name, figure in figures.items()
-            }
-        finally:
-            if isinstance(toxicity, str):
-                backend.close()
+    config, told = config or PredictionsConfig(), reporter or Silent()
+    compared = baseline is not None or bool(config.baseline_field)
+    chunks = _chunks(Path(path), config, baseline, told)
+    first = next(chunks)  # a file that cannot be used is told before a classifier is loaded
+    with _backend(config, toxicity, told) as backend:
+        ours, theirs = _Side(config, backend), _Side(config, backend)
+        for rows in chain([first], chunks):
+            ours.add([row.text for row in rows], rows)
+            if compared:
+                theirs.add([row.baseline or "" for row in rows], rows)
+        ours.warn(told)
+        return _scores(Path(path), config, baseline, ours, theirs if compared else None, seed)
+
+
+class _Side:
+    """One system's texts: all metrics, and how many texts there were."""
+
+    def __init__(self, config: PredictionsConfig, backend: Toxicity | None) -> None:
+        self.metrics: Mapping[str, Metric] = {name: metric_named(name, backend) for name in config.metrics}
+        self.count = self.empty = self.unread = 0
+
+    def add(self, texts: Sequence[str], rows: Sequence[Row]) -> None:
+        for metric in self.metrics.values():
+            metric.add(texts, rows)
+        self.count += len(texts)
+        self.empty += sum(not text.strip() for text in texts)
+        self.unread += sum(bool(text.strip()) and not tokens(text) for text in texts)
+
+    def warn(self, reporter: Reporter) -> None:
+        """ROUGE's 0 for a text in another script says nothing of the text."""
+        if self.unread and "rouge" in self.metrics:
+            reporter.event(
+                "warning",
+                f"{self.unread} of {self.count} predictions have no Latin letter and no digit: rouge_score reads "
+                "nothing else, so their ROUGE is 0.",
+            )
+
+    def figures(self, boot: Bootstrap) -> dict[str, Any]:
+        return {name: figure for metric in self.metrics.values() for name, figure in metric.figures(boot).items()}
+
+    def differences(self, baseline: "_Side", boot: Bootstrap) -> dict[str, Any]:
+        return {
+            name: figure
+            for key, metric in self.metrics.items()
+            for name, figure in metric.differences(baseline.metrics[key], boot).items()
+        }
+
+
+def _scores(
+    path: Path, config: PredictionsConfig, baseline: Path | None, ours: _Side, theirs: _Side | None, seed: int
+) -> dict[str, Any]:
+    boot = Bootstrap(seed, config.resamples)
+    scores: dict[str, Any] = {
+        "file": path.name,
+        "field": config.prediction_field,
+        "predictions": ours.count,
+        "empty": ours.empty,
+        "made_with": {"rouge_score": version("rouge_score"), "stemmer": True, "seed": seed} | vars(boot),
+        **ours.figures(boot),
+    }
+    if theirs is not None:
+        field = config.baseline_field or config.prediction_field
+        scores["baseline"] = {"file": (baseline or path).name, "field": field, **theirs.figures(boot)}
+        scores["difference"] = ours.differences(theirs, boot)
     return scores
 
 
-def toxicity_figures(scores: Sequence[float], seed: int, resamples: int = RESAMPLES) -> dict[str, Interval]:
-    """``mean``, ``sd`` (population) and ``share_above_half`` of toxicity scores, bootstrapped over texts."""
-    values = np.asarray(scores, dtype=np.float64)
-    return {
-        "mean": bootstrap_mean(values, seed, resamples),
-        "sd": bootstrap_sd(values, seed, resamples),
-        "share_above_half": bootstrap_mean((values > 0.5).astype(np.float64), seed, resamples),
-    }
+def _chunks(path: Path, config: PredictionsConfig, baseline: Path | None, reporter: Reporter) -> Iterator[list[Row]]:
+    """The file's rows, a few at a time, with progress in bytes."""
+
+    def tell(done: int, total: int) -> None:
+        if reporter.cancelled():
+            raise Cancelled("The scoring was cancelled.")
+        reporter.progress(done, total, "scoring, bytes")
+
+    rows = prediction_rows(path, config, baseline, tell)
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk
 
 
-def read_predictions(path: Path, prediction_field: str, references_field: str | None) -> Predictions:
-    """The file's texts and references (none are asked for where ``references_field`` is None)."""
-    texts: list[str] = []
-    references: list[list[str]] = []
+@contextmanager
+def _backend(config: PredictionsConfig, given: Toxicity | None, reporter: Reporter) -> Iterator[Toxicity | None]:
+    """The toxicity backend: the given one, which stays open, or the one that the config names, where it is wanted."""
+    if given is not None or "toxicity" not in config.metrics:
+        yield given
+        return
+    backend = choose_backend(config.toxicity, reporter)
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    row = _row(line, number)
-                    texts.append(_text(row, prediction_field, number))
-                    references.append(_references(row, references_field, number) if references_field else [])
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    if not texts:
-        raise DataError(f"{path} holds no predictions")
-    return Predictions(texts, references)
-
-
-def _row(line: str, number: int) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"line {number} is not JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise DataError(f"line {number} is a {type(row).__name__}, not an object")
-    return row
-
-
-def _text(row: dict[str, Any], field: str, number: int) -> str:
-    if field not in row:
-        raise DataError(f"line {number} has no field {field!r}; it has {', '.join(map(repr, sorted(row)))}")
-    if not isinstance(row[field], str):
-        raise DataError(f"line {number}: {field!r} is a {type(row[field]).__name__}, not a text")
-    return str(row[field])
-
-
-def _references(row: dict[str, Any], field: str, number: int) -> list[str]:
-    found = row.get(field)
-    if isinstance(found, str):
-        return [found]
-    if not isinstance(found, list) or not found or not all(isinstance(one, str) for one in found):
-        seen = "missing" if field not in row else f"{str(found)[:60]!r}"
-        raise DataError(f"line {number}: {field!r} must be a text or a list of texts, and is {seen}")
-    return list(found)
+        yield backend
+    finally:
+        backend.close()

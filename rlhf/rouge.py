@@ -46,6 +46,12 @@ def rouge_table(predictions: Sequence[str], references: Sequence[Sequence[str]])
     return {name: [row[name] for row in rows] for name in NAMES}
 
 
+def tokens(text: str) -> list[str]:
+    """What `rouge_score` sees of a text: stems of Latin letters and digits, nothing else."""
+    found: list[str] = _tokenizer().tokenize(text)
+    return found
+
+
 def split_sentences(text: str) -> list[str]:
     """Sentences by rule: a newline, or . ! ? before white space and a capital, digit, quote or ``#``."""
     sentences: list[str] = []
@@ -83,14 +89,19 @@ def _summary_level(scorer: Any, prediction: str, reference: str, one_sentence: f
 def _scorer() -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=_Tokenizer())
+    return RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=_tokenizer())
 
 
 @cache
 def _summary_scorer() -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
-    return RougeScorer(["rougeLsum"], tokenizer=_Tokenizer())
+    return RougeScorer(["rougeLsum"], tokenizer=_tokenizer())
+
+
+@cache
+def _tokenizer() -> "_Tokenizer":
+    return _Tokenizer()
 
 
 class _Tokenizer:

@@ -6,6 +6,7 @@ unit the interval is that point, and ``n`` = 1 beside it says what it is worth.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,6 +62,24 @@ def bootstrap_sd(values: ArrayLike, seed: int = 0, n: int = RESAMPLES) -> Interv
     moments = resampled(np.stack([centred, centred**2], axis=1), seed, n)
     spreads = np.sqrt(np.maximum(moments[:, 1] - moments[:, 0] ** 2, 0))
     return _interval(float(units.std()), spreads, len(units))
+
+
+def bootstrap_moments(
+    columns: NDArray[np.float64], figure: Callable[[NDArray[np.float64]], NDArray[np.float64]], seed: int = 0,
+    n: int = RESAMPLES,
+) -> Interval:  # fmt: skip
+    """A function of column means, such as a difference of two ratios: ``figure`` maps means [n, C] to values [n].
+
+    ``columns`` [units, C]: units are resampled together. Resamples in which it is not defined are left out. Raises
+    DataError on no units, on NaN and infinity, and where the figure itself is not defined.
+    """
+    for column in columns.T:
+        _checked(column, "bootstrap_moments")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value, values = float(figure(columns.mean(axis=0)[None])[0]), figure(resampled(columns, seed, n))
+    if not math.isfinite(value):
+        raise DataError("bootstrap_moments: the figure is not defined for these values")
+    return _interval(value, values[np.isfinite(values)], len(columns))
 
 
 def resampled(columns: NDArray[np.float64], seed: int, n: int) -> NDArray[np.float64]:

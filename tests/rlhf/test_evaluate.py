@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from rlhf.exceptions import Cancelled, ConfigError, DataError, ModelError
 from rlhf.generate import generate
 from rlhf.models import Policy
 from rlhf.rouge import rouge
+from rlhf.simulate import reference_utility, true_win_rate
+from rlhf.statistics import wilson
 from rlhf.tensors import pad_rows
 from rlhf.text_metrics import words
 from rlhf.train_reward import train_reward
@@ -86,6 +89,14 @@ def test_every_contracted_metric_is_there(result: EvaluationResult) -> None:
         result.metrics
     )
     assert all(one.low <= one.value <= one.high for one in result.metrics.values())
+
+
+def test_every_metric_has_a_name_on_the_pages(policy: Policy) -> None:
+    from webapp.dashboard.results import BY_NAME
+
+    config = from_mapping(EvaluateConfig, to_mapping(CONFIG) | {"simulator": "references"})
+    everything = evaluate_policy(config, policy, CountsWords(), HasStation(), PROMPTS, seed=5)
+    assert set(everything.metrics) <= BY_NAME.keys()
 
 
 def test_intervals_count_prompts_not_samples(result: EvaluationResult) -> None:
@@ -162,7 +173,8 @@ def test_decoding_is_said_in_words(result: EvaluationResult) -> None:
 
 def test_without_reward_model_references_and_backend_their_metrics_are_absent(policy: Policy) -> None:
     found = evaluate_policy(CONFIG, policy, None, None, [Prompt("a", "anna meets bob")], seed=0)
-    assert not [name for name in found.metrics if name.startswith(("reward", "judge", "rouge", "toxicity"))]
+    absent = ("reward", "judge", "rouge", "toxicity", "reference", "utility")
+    assert not [name for name in found.metrics if name.startswith(absent)]
     assert found.reward_table == []
     assert found.samples[0]["reward"] is None
     assert found.samples[0]["reference"] is None
@@ -171,6 +183,9 @@ def test_without_reward_model_references_and_backend_their_metrics_are_absent(po
 
 def test_the_judge_is_reported_where_there_is_one(policy: Policy, result: EvaluationResult) -> None:
     assert {"judge_reward", "judge_reward_before", "judge_reward_gain"} <= set(result.metrics)
+    # This judge says the opposite of the reward: who wins under the one loses under the other, and ties stay ties.
+    assert result.metrics["judge_win_rate"].value == pytest.approx(1 - result.metrics["reward_win_rate"].value)
+    assert result.metrics["judge_win_rate"].n == 4
     without = evaluate_policy(CONFIG, policy, NoJudge(), None, PROMPTS, seed=5)
     assert "reward" in without.metrics
     assert not [name for name in without.metrics if name.startswith("judge")]
@@ -211,6 +226,69 @@ def test_no_usable_prompt_is_an_error(policy: Policy) -> None:
         evaluate_policy(CONFIG, policy, None, None, [], seed=0)
 
 
+def test_win_rates_are_paired_by_prompt_with_ties_one_half(policy: Policy, result: EvaluationResult) -> None:
+    def means(*, reference: bool) -> list[float]:
+        rows = generate(policy, PROMPTS, 2, CONFIG.sampling(), seed=5, reference=reference).completions
+        return [float(np.mean([len(words(c.text)) if c.finished else -1.0 for c in row])) for row in rows]
+
+    wins = [
+        1.0 if now > then else 0.5 if now == then else 0.0
+        for now, then in zip(means(reference=False), means(reference=True), strict=True)
+    ]
+    assert result.metrics["reward_win_rate"] == wilson(sum(wins), 4)
+
+
+def test_simulated_annotators_judge_by_the_references(policy: Policy) -> None:
+    config = from_mapping(EvaluateConfig, to_mapping(CONFIG) | {"simulator": "references"})
+    found = evaluate_policy(config, policy, None, None, PROMPTS, seed=5).metrics
+
+    def utilities(*, reference: bool) -> list[float]:
+        rows = generate(policy, PROMPTS, 2, CONFIG.sampling(), seed=5, reference=reference).completions
+        return [
+            float(np.mean([reference_utility(prompt.references, one.text) for one in row]))
+            for prompt, row in zip(PROMPTS, rows, strict=True)
+            if prompt.references
+        ]
+
+    now, then = utilities(reference=False), utilities(reference=True)
+    assert found["utility"].value == pytest.approx(np.mean(now))
+    assert found["utility_gain"].value == pytest.approx(np.mean(now) - np.mean(then))
+    assert found["utility_win_rate"].value == pytest.approx(true_win_rate(now, then).value)
+    assert found["utility_win_rate"].n == 3, "the prompt without references is left out"
+
+
+def test_references_have_a_perplexity_under_policy_and_anchor(policy: Policy, result: EvaluationResult) -> None:
+    def perplexity() -> float:
+        logs = [_reference_logs(policy, prompt, text) for prompt in PROMPTS for text in prompt.references]
+        return float(np.exp(-np.concatenate(logs).mean()))
+
+    assert result.metrics["reference_perplexity"].value == pytest.approx(perplexity(), rel=1e-4)
+    with policy.reference():
+        before = perplexity()
+    assert result.metrics["reference_perplexity_before"].value == pytest.approx(before, rel=1e-4)
+    assert before != pytest.approx(perplexity(), rel=1e-2)
+    assert result.metrics["reference_perplexity"].n == 3
+
+
+@torch.no_grad()
+def _reference_logs(policy: Policy, prompt: Prompt, text: str) -> np.ndarray[Any, Any]:
+    ids = policy.completion_ids(text)
+    state = policy.read_prompts(policy.encode_prompts([prompt.text]))
+    batch = pad_rows([ids], policy.pad_id)
+    logits = policy.read_completions(state, torch.zeros(1, dtype=torch.long), batch).logits[0].double()
+    found: np.ndarray[Any, Any] = torch.log_softmax(logits, dim=-1)[range(len(ids)), ids].numpy()
+    return found
+
+
+def test_references_over_the_limit_are_counted_and_told(policy: Policy) -> None:
+    told = Told()
+    prompts = [Prompt("a", "anna", ("bob " * 30, "bob")), Prompt("b", "carla", ("bob " * 30,))]
+    found = evaluate_policy(CONFIG, policy, None, None, prompts, seed=0, reporter=told)
+    assert found.counts["references_too_long"] == 2
+    assert found.metrics["reference_perplexity"].n == 1
+    assert ("warning", "2 references exceed 24 tokens: no perplexity of them.") in told.events
+
+
 def test_unfinished_samples_are_counted_and_take_the_fixed_reward(policy: Policy) -> None:
     config = from_mapping(EvaluateConfig, to_mapping(CONFIG) | {"max_new_tokens": 1, "missing_eos": -7.0})
     found = evaluate_policy(config, policy, CountsWords(), None, PROMPTS, seed=0)
@@ -238,7 +316,7 @@ def test_the_same_seed_gives_the_same_result_whatever_the_batch(policy: Policy, 
     again = evaluate_policy(config, policy, CountsWords(), HasStation(), PROMPTS, seed=5)
     assert again.samples == result.samples
     for name, interval in result.metrics.items():
-        assert again.metrics[name].value == pytest.approx(interval.value, abs=1e-5), name
+        assert again.metrics[name].value == pytest.approx(interval.value, rel=1e-5, abs=1e-5), name
 
 
 def test_another_seed_gives_other_samples(policy: Policy, result: EvaluationResult) -> None:
@@ -250,7 +328,7 @@ def test_progress_names_every_phase_and_ends_full(policy: Policy) -> None:
     told = Told()
     evaluate_policy(CONFIG, policy, CountsWords(), HasStation(), PROMPTS, seed=0, reporter=told)
     phases = list(dict.fromkeys(phase for _, _, phase in told.steps))
-    assert phases == ["greedy", "samples", "anchor", "rouge", "texts", "toxicity", "reward", "kl"]
+    assert phases == ["greedy", "samples", "anchor", "rouge", "texts", "perplexity", "toxicity", "reward", "kl"]
     assert told.steps[-1] == (4, 4, "kl")
 
 

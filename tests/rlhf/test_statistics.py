@@ -10,6 +10,7 @@ from rlhf.exceptions import DataError
 from rlhf.statistics import (
     auc,
     bootstrap_mean,
+    bootstrap_moments,
     bootstrap_ratio,
     bootstrap_sd,
     normal_interval,
@@ -121,6 +122,30 @@ def test_ratio_weighs_trials_and_resamples_units() -> None:
 def test_ratio_of_nothing_is_an_error() -> None:
     with pytest.raises(DataError, match="every denominator is 0"):
         bootstrap_ratio([0, 0], [0, 0])
+
+
+def test_moments_of_one_column_and_of_two_are_the_mean_and_the_ratio() -> None:
+    top, bottom = np.random.default_rng(0).integers(1, 9, size=(2, 30)).astype(float)
+    assert bootstrap_moments(top[:, None], lambda means: means[:, 0], seed=3) == bootstrap_mean(top, seed=3)
+    columns = np.stack([top, bottom], axis=1)
+    ratio = bootstrap_moments(columns, lambda means: means[:, 0] / means[:, 1], seed=3)
+    assert ratio == bootstrap_ratio(top, bottom, seed=3)
+
+
+def test_moments_resample_their_columns_together() -> None:
+    values = np.random.default_rng(0).normal(size=40)
+    same = np.stack([values, values + 1], axis=1)
+    assert bootstrap_moments(same, lambda means: means[:, 1] - means[:, 0]).high == pytest.approx(1)
+
+
+def test_moments_leave_out_resamples_without_an_answer_and_refuse_values_without_one() -> None:
+    columns = np.array([[1.0, 1.0], [0.0, 0.0]])
+    found = bootstrap_moments(columns, lambda means: means[:, 0] / means[:, 1], n=200)
+    assert (found.value, found.low, found.high) == (1, 1, 1)
+    with pytest.raises(DataError, match="not defined"):
+        bootstrap_moments(np.zeros((2, 2)), lambda means: means[:, 0] / means[:, 1])
+    with pytest.raises(DataError, match="0 values"):
+        bootstrap_moments(np.zeros((0, 2)), lambda means: means[:, 0])
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (3, 10), (50, 100), (1, 1)])
