@@ -18,6 +18,10 @@ from rlhf.exceptions import ModelError
 from rlhf.hub import model_folder
 
 Kind = Literal["seq2seq", "causal"]
+_NO_WRITERS = (
+    "Classification", "EncoderModel", "MaskedLM", "MultipleChoice", "NextSentencePrediction", "QuestionAnswering",
+)  # fmt: skip
+"""Ends of the names of classes that write no text, though other classes of their family do."""
 
 # peft still asks transformers 5 by the old name, once for each adapter; nobody who reads our output can change that.
 warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
@@ -66,6 +70,9 @@ def load_config(source: str) -> Any:
 
 def kind_of(config: Any, source: str, wanted: Kind | None) -> Kind:
     """seq2seq or causal, by the config's model type; ``wanted`` only has to agree with what is possible."""
+    made_for = next((name for name in config.architectures or [] if name.endswith(_NO_WRITERS)), None)
+    if made_for is not None:
+        raise ModelError(f"{source} is a {made_for}, which does not write text; choose a seq2seq or causal model.")
     possible: list[Kind] = []
     if config.is_encoder_decoder and config.model_type in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
         possible.append("seq2seq")
