@@ -128,8 +128,10 @@ def _checked(line: bytes, where: str) -> dict[str, Any]:
 def _text(raw: Raw, field: str) -> str:
     where, row = raw
     value = _field(raw, field)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]  # as `generate --n 1` writes them
     if not isinstance(value, str):
-        raise DataError(f"{where}: {field!r} must be a text, not {_shown(row[field])}.")
+        raise DataError(f"{where}: {field!r} must be a text, or a list of one text, not {_shown(row[field])}.")
     return value
 
 

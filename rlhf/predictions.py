@@ -61,11 +61,12 @@ class _Side:
             metric.add(texts, rows)
         self.count += len(texts)
         self.empty += sum(not text.strip() for text in texts)
-        self.unread += sum(bool(text.strip()) and not tokens(text) for text in texts)
+        if "rouge" in self.metrics:
+            self.unread += sum(bool(text.strip()) and not tokens(text) for text in texts)
 
     def warn(self, reporter: Reporter) -> None:
         """ROUGE's 0 for a text in another script says nothing of the text."""
-        if self.unread and "rouge" in self.metrics:
+        if self.unread:
             reporter.event(
                 "warning",
                 f"{self.unread} of {self.count} predictions have no Latin letter and no digit: rouge_score reads "

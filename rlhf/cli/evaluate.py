@@ -11,7 +11,7 @@ from rlhf.cli.console import Console
 from rlhf.cli.inputs import prompts_of
 from rlhf.cli.options import add, add_common, add_template
 from rlhf.cli.places import check_inputs, is_stream, result_file, write_whole
-from rlhf.cli.settings import given, settings_of
+from rlhf.cli.settings import given
 from rlhf.evaluation_config import EvaluateConfig, PredictionsConfig
 from rlhf.training_config import with_preset
 
@@ -23,7 +23,7 @@ WRITES = """\
                           toxicity: {"backend": …, "version": …, "mean": …, "sd": …, "share_above_half": …}
                           with a baseline its own under "baseline" and the paired "difference\""""
 _OF_POLICY = ("anchor", "prompts", "adapter", "reward")
-_SHORT = ("metrics", "prediction_field", "references_field", "source_field", "baseline_field", "toxicity")
+_OF_FILES = ("metrics", "prediction_field", "references_field", "source_field", "baseline_field")
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +40,8 @@ def _options(parser: argparse.ArgumentParser) -> None:
     add(files, ("--source-field", "what was summarised, for source (dialogue)", str, False))
     add(files, ("--baseline-field", "another system's text: adds paired differences", str, False))
     add(files, ("--baseline", "another file of the same lines: adds paired differences", Path, False))
-    add(files, ("--toxicity", "auto, profanity-proxy, or a classifier's hub name or folder (auto)", str, False))
     parser.add_argument("--json", "--out", dest="out", type=Path, metavar="OUT", help="file for the figures")
+    add(parser, ("--toxicity", "auto, profanity-proxy, or a classifier's hub name or folder (auto)", str, False))
     add_common(parser)
     add_template(parser)
 
@@ -52,7 +52,7 @@ def _names(text: str) -> list[str]:
 
 def _usage(options: argparse.Namespace) -> str | None:
     """One of the two kinds, whole and without the other's options."""
-    mine, others = (_OF_POLICY, (*_SHORT, "baseline")) if options.predictions is None else ((), _OF_POLICY)
+    mine, others = (_OF_POLICY, (*_OF_FILES, "baseline")) if options.predictions is None else ((), _OF_POLICY)
     wrong = [name for name in others if getattr(options, name) is not None]
     if options.predictions is None and wrong:
         return f"{_flag(wrong[0])} needs --predictions FILE"
@@ -83,8 +83,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
 def _predictions(options: argparse.Namespace, console: Console) -> tuple[Any, Iterator[tuple[str, Any]]]:
     from rlhf.predictions import score_predictions
 
-    short = {name: getattr(options, name) for name in _SHORT if getattr(options, name) is not None}
-    config = with_preset(PredictionsConfig, given(options) | short)
+    config = with_preset(PredictionsConfig, given(options) | _said(options, *_OF_FILES, "toxicity"))
     scores = score_predictions(
         options.predictions, config, baseline=options.baseline, seed=options.seed, reporter=console
     )  # fmt: skip
@@ -92,7 +91,7 @@ def _predictions(options: argparse.Namespace, console: Console) -> tuple[Any, It
 
 
 def _policy(options: argparse.Namespace, console: Console) -> tuple[Any, Iterator[tuple[str, Any]]]:
-    config = settings_of(EvaluateConfig, options)
+    config = with_preset(EvaluateConfig, given(options) | _said(options, "toxicity"))
     prompts = prompts_of(options.prompts, options.template)
 
     from rlhf.checkpoints import plain
@@ -105,6 +104,11 @@ def _policy(options: argparse.Namespace, console: Console) -> tuple[Any, Iterato
     )  # fmt: skip
     whole: Any = plain(result)
     return whole, _flat(whole["metrics"])
+
+
+def _said(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Settings with an option of their own, where it was given."""
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
 def _flat(scores: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

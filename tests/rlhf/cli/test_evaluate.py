@@ -43,6 +43,21 @@ def test_the_json_has_what_is_promised(run: Run, folder: Path, capsys: Captured)
     assert "toxicity share_above_half" in table
 
 
+def test_what_generate_writes_can_be_scored(run: Run, folder: Path) -> None:
+    chosen = ("--n", "1", "--set", "max_new_tokens=5", "--set", "greedy=true")
+    assert run("generate", "--model", "model", "--prompts", "prompts.jsonl", "--out", "texts.jsonl", *chosen) == 0
+    wanted = ("--prediction-field", "completions", "--source-field", "prompt", "--metrics", "rouge,source,length")
+    assert run("evaluate", "--predictions", "texts.jsonl", *wanted, "--json", "scores.json") == 0
+    scores = json.loads((folder / "scores.json").read_text())
+    assert scores["predictions"] == scores["words"]["n"] == 3
+
+
+def test_toxicity_of_a_policy_is_chosen_by_the_same_option(run: Run, folder: Path) -> None:
+    policy = ("--anchor", "model", "--prompts", "prompts.jsonl", "--set", "max_new_tokens=5", "--json", "figures.json")
+    assert run("evaluate", *policy, "--toxicity", "profanity-proxy") == 0
+    assert json.loads((folder / "figures.json").read_text())["config"]["toxicity"] == "profanity-proxy"
+
+
 def test_options_beat_the_file_and_set(run: Run, folder: Path) -> None:
     (folder / "score.toml").write_text('metrics = ["length"]\nprediction_field = "nothing"\nresamples = 200\n')
     chosen = ("--config", "score.toml", "--set", "prediction_field=other", "--json", "scores.json")
