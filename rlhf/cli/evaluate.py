@@ -56,6 +56,8 @@ def _usage(options: argparse.Namespace) -> str | None:
     wrong = [name for name in others if getattr(options, name) is not None]
     if options.predictions is None and wrong:
         return f"{_flag(wrong[0])} needs --predictions FILE"
+    if options.predictions is not None and options.template != "{prompt}":
+        wrong.append("template")
     if wrong:
         return f"{_flag(wrong[0])} belongs to the evaluation of a policy, not to --predictions"
     lacking = [name for name in mine[:2] if getattr(options, name) is None]

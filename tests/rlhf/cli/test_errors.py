@@ -218,6 +218,10 @@ def test_an_adapter_where_a_model_is_wanted_and_the_other_way_round(run: Run, ca
         (("evaluate", "--anchor", "model"), "--prompts is missing"),
         (("evaluate", "--metrics", "rouge"), "--metrics needs --predictions FILE"),
         (("evaluate", "--predictions", "x", "--reward", "y"), "--reward belongs to the evaluation of a policy"),
+        (
+            ("evaluate", "--predictions", "x", "--template", "{prompt}:"),
+            "--template belongs to the evaluation of a policy",
+        ),
     ],
 )
 def test_wrong_usage_is_exit_code_2(run: Run, capsys: Captured, arguments: tuple[str, ...], message: str) -> None:
