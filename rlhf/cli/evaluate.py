@@ -96,7 +96,7 @@ def _policy(options: argparse.Namespace, console: Console) -> tuple[Any, Iterato
     config = with_preset(EvaluateConfig, given(options) | _said(options, "toxicity"))
     prompts = prompts_of(options.prompts, options.template)
 
-    from rlhf.checkpoints import plain
+    from rlhf.artifacts import plain
     from rlhf.evaluate import evaluate
     from rlhf.loading import found
 

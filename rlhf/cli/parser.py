@@ -2,7 +2,7 @@
 
 import argparse
 
-from rlhf.cli import dpo, evaluate, generate, ppo, reward, sft
+from rlhf.cli import dpo, evaluate, generate, ppo, reward, rloo, sft
 from rlhf.cli.command import Command
 from rlhf.cli.settings_help import settings_lines
 
@@ -10,6 +10,7 @@ COMMANDS: tuple[Command, ...] = (
     sft.COMMAND,
     reward.COMMAND,
     ppo.COMMAND,
+    rloo.COMMAND,
     dpo.COMMAND,
     generate.COMMAND,
     evaluate.COMMAND,

@@ -27,7 +27,8 @@ def settings_lines(cls: type[object], prefix: str = "") -> Iterator[str]:
 
 
 def _comments(cls: type[object]) -> dict[str, str]:
-    found = (_FIELD.match(line) for line in inspect.getsource(cls).splitlines())
+    written = [base for base in reversed(cls.__mro__) if is_dataclass(base)]
+    found = (_FIELD.match(line) for base in written for line in inspect.getsource(base).splitlines())
     return {match[1]: match["words"] or "" for match in found if match}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rlhf.checkpoints import read_artifact
+from rlhf.artifacts import read_artifact
 from tests.rlhf.cli.conftest import Run
 
 SFT = ("sft", "--model", "model", "--data", "prompts.jsonl", "--out", "out")
@@ -38,7 +38,7 @@ def test_sft_writes_a_model_and_says_what_it_is(run: Run, folder: Path, capsys: 
     assert artifact.sha256 in line
 
 
-def test_a_reward_model_then_ppo_against_it(run: Run, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reward_model_then_ppo_and_rloo_against_it(run: Run, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*REWARD) == 0
     assert (folder / "reward.logs" / "metrics.jsonl").is_file()
     assert run(*PPO) == 0
@@ -47,6 +47,8 @@ def test_a_reward_model_then_ppo_against_it(run: Run, folder: Path, capsys: pyte
     assert artifact.facts["config"]["rollouts"] == 2  # type: ignore[index]
     share = artifact.trainable_parameters / artifact.total_parameters
     assert f"parameters trained ({share:.2%})" in capsys.readouterr().out
+    assert run("rloo", *PPO[1:], "--overwrite", "--set", "samples_per_prompt=2") == 0
+    assert "value_learning_rate" not in read_artifact(folder / "policy").facts["config"]  # type: ignore[operator]
 
 
 def test_dpo_trains_on_a_snapshot_and_is_then_measured(
@@ -94,7 +96,7 @@ def test_results_go_through_a_pipe_alone(folder: Path) -> None:
 def test_the_module_runs_as_a_command_without_torch_for_help() -> None:
     code = "import sys; from rlhf.cli import main\ntry: main(['--help'])\nfinally: print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert all(name in done.stdout for name in ("sft", "reward", "ppo", "dpo", "generate", "evaluate"))
+    assert all(name in done.stdout for name in ("sft", "reward", "ppo", "rloo", "dpo", "generate", "evaluate"))
     assert done.stdout.splitlines()[-1] == "False"
     module = subprocess.run([sys.executable, "-m", "rlhf", "ppo", "--help"], capture_output=True, text=True, check=True)
     assert "kl_target = 4.0" in module.stdout

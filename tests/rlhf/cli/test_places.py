@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rlhf.checkpoints import read_artifact
+from rlhf.artifacts import read_artifact
 from rlhf.cli.places import check_writable, named, result_folder, write_whole
 from rlhf.exceptions import ConfigError
 from tests.rlhf.cli.conftest import Run
