@@ -21,7 +21,13 @@ _NOISE = {
     "_name_or_path", "name_or_path", "base_model_name_or_path", "transformers_version", "peft_version", "revision",
     "parent_library", "auto_mapping", "inference_mode",
 }  # fmt: skip
-_SKIPPED = {CARD, "tokenizer_config.json", "special_tokens_map.json", "generation_config.json"}
+_SKIPPED = {
+    CARD,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "generation_config.json",
+    "reward-description.json",
+}
 
 
 def artifact_hash(folder: Path | str) -> str:

@@ -20,7 +20,9 @@ from rlhf.exceptions import Cancelled, DataError
 from rlhf.generate import generate
 from rlhf.models import Policy
 from rlhf.predictions import score_predictions
-from rlhf.reward_model import RewardEnsemble, RewardScorer, load_reward_model
+from rlhf.reward import Reward
+from rlhf.reward_model import RewardScorer
+from rlhf.rewards import load_reward, reward_record
 from rlhf.toxicity import Toxicity, choose_backend
 from rlhf.types import Completion, Interval, Prompt, Reporter, Silent
 
@@ -43,6 +45,7 @@ class EvaluationResult:
     counts: Mapping[str, int]
     decoding: Mapping[str, str]
     config: EvaluateConfig = field(default_factory=EvaluateConfig)
+    reward_source: Mapping[str, Any] = field(default_factory=dict)  # what the reward is made of, with its hash
 
     def to_mapping(self) -> dict[str, Any]:
         """Everything as JSON-ready data."""
@@ -68,7 +71,7 @@ def evaluate(
     told = reporter or Silent()
     backend = None if config.toxicity == "none" else choose_backend(config.toxicity, told)
     try:
-        scorer = None if reward is None else load_reward_model(reward, anchor)
+        scorer = None if reward is None else load_reward(reward, anchor, prompts=prompts, reporter=told)
         policy = Policy.load(
             anchor,
             adapter=adapter,
@@ -113,6 +116,7 @@ def evaluate_policy(
         counts=_counts(len(prompts), texts) | {"references_too_long": figures.references_too_long},
         decoding=_decoding(config, backend, figures.metrics),
         config=config,
+        reward_source=reward_record(scorer),
     )
 
 
@@ -143,16 +147,17 @@ def _measures(
     return measures
 
 
-def _prompt_limit(config: EvaluateConfig, scorer: RewardEnsemble | None) -> int:
+def _prompt_limit(config: EvaluateConfig, scorer: Reward | None) -> int:
     """The shorter of the two limits, so that all figures are of the same prompts."""
-    if scorer is None:
+    limits = None if scorer is None else scorer.limits
+    if limits is None:
         return config.max_prompt_tokens
-    readable = scorer.settings.max_completion_tokens
     require(
-        config.max_new_tokens < readable,
-        f"max_new_tokens is {config.max_new_tokens}, but the reward model reads completions below {readable} tokens",
+        config.max_new_tokens < limits.completion,
+        f"max_new_tokens is {config.max_new_tokens}, but the reward model reads completions below "
+        f"{limits.completion} tokens",
     )
-    return min(config.max_prompt_tokens, scorer.settings.max_prompt_tokens)
+    return min(config.max_prompt_tokens, limits.prompt)
 
 
 def _fitting(policy: Policy, prompts: Sequence[Prompt], reporter: Reporter) -> list[Prompt]:

@@ -1,5 +1,7 @@
 """The figures of an evaluation, from texts that were decoded already."""
 
+import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -118,16 +120,18 @@ class Figures:
         sampled, anchor = self.texts.sampled, self.texts.before
         # Both policies' texts of a prompt in one row: each member of the reward model reads the prompt once for all.
         groups = sampled if anchor is None else [now + then for now, then in zip(sampled, anchor, strict=True)]
-        rewards, judged = rate(scorer, self.texts.prompts, groups, missing_eos=config.missing_eos, tell=tell)
+        rewards, judged, parts = rate(scorer, self.texts.prompts, groups, missing_eos=config.missing_eos, tell=tell)
         n = config.samples_per_prompt
         after, before = [row[:n] for row in rewards], [row[-n:] for row in rewards]
         self._rewards, self._rewards_before = after, before
         self._compare("reward", after, before)
         self._wins("reward_win_rate", after, before)
         if judged is not None:
-            after, before = [row[:n] for row in judged], [row[-n:] for row in judged]
-            self._compare("judge_reward", after, before)
-            self._wins("judge_win_rate", after, before)
+            judge_after, judge_before = [row[:n] for row in judged], [row[-n:] for row in judged]
+            self._compare("judge_reward", judge_after, judge_before)
+            self._wins("judge_win_rate", judge_after, judge_before)
+        for name, rows in parts.items():
+            self._compare_finished(name, np.array([row[:n] for row in rows]), np.array([row[-n:] for row in rows]))
 
     def add_kl(self, policy: Policy, config: EvaluateConfig, tell: Tell) -> None:
         """KL(policy ‖ anchor) of a sequence in nats, on the policy's own samples: ± 1.96 standard errors.
@@ -199,6 +203,13 @@ class Figures:
     def _utilities(self, groups: list[list[Completion]], rows: list[int]) -> list[list[float]]:
         prompts = self.texts.prompts
         return [[reference_utility(prompts[row].references, one.text) for one in groups[row]] for row in rows]
+
+    def _compare_finished(self, name: str, after: Floats, before: Floats) -> None:
+        """A part of the reward [prompts, samples] in its own unit, on prompts where both policies ended a text."""
+        kept = np.isfinite(after).any(axis=1) & np.isfinite(before).any(axis=1)
+        if kept.any():
+            self._mean(name, np.nanmean(after[kept], axis=1))
+            self._mean(f"{name}_before", np.nanmean(before[kept], axis=1))
 
     def _samples(self, policy: Policy, part: list[int]) -> Samples:
         groups = [self.texts.sampled[row] for row in part]

@@ -23,7 +23,8 @@ from rlhf.losses import dpo_losses, inverse_softplus, tie_threshold
 from rlhf.models import Policy
 from rlhf.preferences import PreferenceBatch, default_tie_rule, fitting, preference_batch, tie_share
 from rlhf.reporting import Quiet
-from rlhf.reward_model import RewardScorer, load_reward_model
+from rlhf.reward_model import RewardScorer
+from rlhf.rewards import load_reward, reward_record
 from rlhf.stop_rules import Measurement, Stop, StopRules
 from rlhf.tensors import gather_log_probabilities
 from rlhf.training import loop_config, train
@@ -67,8 +68,12 @@ def train_dpo(
     ties = Ties(config, tie_share(examples), policy.device)
 
     # 2. Held-out measurements, stop rules, the best adapter so far.
-    scorer = load_reward_model(reward, anchor, batch=config.batch_size) if isinstance(reward, Path) else reward
     prompts = list(held_out) or _prompts_of(sides["validation"] or examples)
+    scorer = (
+        load_reward(reward, anchor, prompts=prompts, batch=config.batch_size, reporter=reporter)
+        if isinstance(reward, Path)
+        else reward
+    )
     held = HeldOut(
         policy=policy,
         scorer=scorer,
@@ -119,6 +124,7 @@ def train_dpo(
         "train_rankings": len(examples),
         "too_long": too_long,
         "tie_rule": ties.rule,
+        "reward_source": reward_record(scorer),
         "config": to_mapping(config),
     }
     artifact = save_artifact(out, policy, policy.save_adapter, facts)

@@ -20,7 +20,9 @@ from rlhf.models import Policy
 from rlhf.policy_gradient import Estimator, Experience, collect, minibatch_loss
 from rlhf.policy_gradient_config import PolicyGradientConfig
 from rlhf.reporting import Quiet
-from rlhf.reward_model import RewardScorer, load_reward_model
+from rlhf.reward import part_means
+from rlhf.reward_model import RewardScorer
+from rlhf.rewards import load_reward, reward_record, save_description
 from rlhf.stop_rules import Stop, StopRules
 from rlhf.training import loop_config, train
 from rlhf.types import Artifact, Prompt, Reporter
@@ -42,6 +44,7 @@ def train_policy_gradient(
 ) -> Artifact:
     """Train a fresh adapter on ``anchor`` against ``reward``; the best checkpoint by held-out reward goes to ``out``.
 
+    ``reward`` is a scorer, or whatever path `load_reward` knows: a reward model's folder or a description's file.
     Raises Cancelled, DataError (no prompt fits) and the errors of loading a model. The same seed on one CPU thread
     gives the same artifact hash; another number of threads adds up in another order and may differ.
     """
@@ -52,7 +55,11 @@ def train_policy_gradient(
         anchor, max_prompt_tokens=config.max_prompt_tokens, max_completion_tokens=config.max_new_tokens
     )
     policy.add_lora(config.lora, seed=seed)
-    scorer = load_reward_model(reward, anchor, batch=config.batch_size) if isinstance(reward, Path) else reward
+    scorer = (
+        load_reward(reward, anchor, prompts=[*prompts, *held_out], batch=config.batch_size, reporter=reporter)
+        if isinstance(reward, Path)
+        else reward
+    )
     trained, measured = fitting_prompts(policy, prompts, reporter), fitting_prompts(policy, held_out, reporter)
 
     # 2. The start is measured, then the product's one loop.
@@ -83,9 +90,15 @@ def train_policy_gradient(
         "reward_before": task.start.reward,
         "judge_before": task.start.judge,
         "beta": task.controller.value,
+        "reward_source": reward_record(scorer),
         "config": to_mapping(config),
     }
-    artifact = save_artifact(out, policy, policy.save_adapter, facts)
+
+    def write(folder: Path) -> None:
+        policy.save_adapter(folder)
+        save_description(scorer, folder)
+
+    artifact = save_artifact(out, policy, write, facts)
     remove_checkpoints(checkpoints_of(out))
     return artifact
 
@@ -140,6 +153,7 @@ class PolicyGradient:
         )
         losses = self._optimise(experience, number, update)
         values = dict(experience.metrics()) | losses | {"beta": self.controller.value}
+        values |= part_means(self._scorer, experience.samples.prompt_texts, experience.samples.finished_texts)
         self.controller.update(values["kl"], len(experience.rewards))
         self._fired = _broken(values, self._config)
         return values

@@ -14,10 +14,10 @@ from rlhf.artifacts import artifact_hash, save_artifact
 from rlhf.checkpoints import checkpoints_of, remove_checkpoints
 from rlhf.config import SamplingConfig, to_mapping
 from rlhf.exceptions import DataError
-from rlhf.generate import generate
 from rlhf.models import Policy
 from rlhf.preferences import default_tie_rule, fitting, tie_share
-from rlhf.reporting import Part, Quiet
+from rlhf.reference_samples import reference_samples
+from rlhf.reporting import Part
 from rlhf.reward_fit import TieSettings, fit_member, steps_of
 from rlhf.reward_model import (
     MemberSettings,
@@ -159,16 +159,11 @@ def _reference_samples(
     if not prompts:
         raise DataError("sample_prompts is empty: the reward is normalised on the reference policy's samples of them.")
     reporter.event("log", "Normalising the reward on samples of the reference policy.")
-    used = prompts[: config.normalisation_samples]
     sampling = SamplingConfig(max_new_tokens=config.max_new_tokens, temperature=config.temperature)
-    count = max(1, config.normalisation_samples // len(used))
-    drawn = generate(
-        _load(config, anchor), used, count, sampling, seed=seed, batch_size=config.batch_size, reporter=Quiet(reporter)
-    )
-    texts = [[completion.text for completion in group if completion.finished] for group in drawn.completions]
-    if sum(map(len, texts)) < 2:
-        raise DataError("The anchor finishes no completion within max_new_tokens: raise it to normalise the reward.")
-    return [prompt.text for prompt in used], texts
+    return reference_samples(
+        _load(config, anchor), prompts, config.normalisation_samples, sampling,
+        seed=seed, batch_size=config.batch_size, reporter=reporter,
+    )  # fmt: skip
 
 
 def normalised(

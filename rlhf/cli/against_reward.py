@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rlhf.cli.console import Console
 from rlhf.cli.inputs import prompts_of
-from rlhf.cli.options import ANCHOR, PROMPTS, add, add_training
+from rlhf.cli.options import ANCHOR, PROMPTS, REWARD, add, add_training
 from rlhf.cli.settings import settings_of
 from rlhf.cli.trainings import train_into
 from rlhf.types import Artifact
@@ -15,7 +15,7 @@ Train = Callable[..., Artifact]  # (config, anchor, reward, prompts, held_out, o
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    add(parser, ANCHOR, ("--reward", "folder of the reward model", Path, True), PROMPTS)
+    add(parser, ANCHOR, ("--reward", f"what is trained against: {REWARD}", Path, True), PROMPTS)
     add(parser, ("--held-out", "prompts that choose the checkpoint, in files of the same kinds", Path, True))
     add_training(parser)
 

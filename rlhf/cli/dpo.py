@@ -6,7 +6,7 @@ from pathlib import Path
 from rlhf.cli.command import Command
 from rlhf.cli.console import Console
 from rlhf.cli.inputs import prompts_of, rankings_of
-from rlhf.cli.options import ANCHOR, RANKINGS, add, add_training
+from rlhf.cli.options import ANCHOR, RANKINGS, REWARD, add, add_training
 from rlhf.cli.settings import settings_of
 from rlhf.cli.trainings import WRITES, train_into
 from rlhf.training_config import DPOConfig
@@ -14,7 +14,7 @@ from rlhf.types import Artifact
 
 
 def _options(parser: argparse.ArgumentParser) -> None:
-    add(parser, ANCHOR, RANKINGS, ("--reward", "folder of a reward model that measures", Path, False))
+    add(parser, ANCHOR, RANKINGS, ("--reward", f"what measures: {REWARD}", Path, False))
     add(parser, ("--held-out", "prompts to measure on; else those of the validation rankings", Path, False))
     add_training(parser)
 

@@ -9,7 +9,7 @@ from typing import Any
 from rlhf.cli.command import Command
 from rlhf.cli.console import Console
 from rlhf.cli.inputs import prompts_of
-from rlhf.cli.options import add, add_common, add_template
+from rlhf.cli.options import REWARD, add, add_common, add_template
 from rlhf.cli.places import check_inputs, is_stream, result_file, write_whole
 from rlhf.cli.settings import given
 from rlhf.evaluation_config import EvaluateConfig, PredictionsConfig
@@ -30,7 +30,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     policy = parser.add_argument_group("a policy on prompts")
     policy.add_argument("--anchor", help="the model it was trained from, or to measure: hub name or folder")
     policy.add_argument("--adapter", type=Path, help="folder of the policy's adapter; without it, the anchor itself")
-    policy.add_argument("--reward", type=Path, help="folder of the reward model that scores both")
+    policy.add_argument("--reward", type=Path, help=f"what scores both: {REWARD}")
     policy.add_argument("--prompts", type=Path, help="prompts, with references if there are any")
     files = parser.add_argument_group("a file of predictions")
     files.add_argument("--predictions", type=Path, metavar="FILE.jsonl", help="a text on each line (.gz too)")

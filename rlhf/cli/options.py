@@ -11,6 +11,7 @@ Option = tuple[str, str, Any, bool]  # name, words for --help, type, whether it 
 ANCHOR: Option = ("--anchor", "the model training starts from: a hub name or a folder", str, True)
 MODEL: Option = ("--model", "hub name or folder", str, True)
 RANKINGS: Option = ("--rankings", "a snapshot's rankings.jsonl (.gz too) or rankings.parquet", Path, True)
+REWARD = "folder of a reward model, or a .toml or .json file that describes a reward (classifier, ROUGE, sum)"
 PROMPTS: Option = ("--prompts", "prompts: .jsonl or .csv (.gz too) or .parquet", Path, True)
 
 

@@ -38,7 +38,9 @@ def test_sft_writes_a_model_and_says_what_it_is(run: Run, folder: Path, capsys: 
     assert artifact.sha256 in line
 
 
-def test_a_reward_model_then_ppo_and_rloo_against_it(run: Run, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reward_model_then_ppo_and_rloo_against_it(
+    run: Run, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(*REWARD) == 0
     assert (folder / "reward.logs" / "metrics.jsonl").is_file()
     assert run(*PPO) == 0
