@@ -62,6 +62,17 @@ def read_rankings(path: Path | str, template: str = "{prompt}") -> list[Ranking]
     return [_ranking(row, where, template) for where, row in _rows(Path(path))]
 
 
+def read_completions(path: Path | str) -> dict[str, list[str]]:
+    """Texts by the prompt they answer, as ``generate`` writes them: lines with `prompt` and `completions`."""
+    found: dict[str, list[str]] = {}
+    for where, row in _rows(Path(path)):
+        texts = row.get("completions")
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise DataError(f"{where}: completions must be a list of texts, not {texts!r}.")
+        found.setdefault(_prompt(row, where), []).extend(texts)
+    return found
+
+
 def pairs_of(ranking: Ranking) -> list[tuple[int, int, bool]]:
     """All pairs (i, j, tie) of completions: i stands above j, or beside it when ``tie`` (then i comes first)."""
     place = {index: level for level, group in enumerate(ranking.groups) for index in group}

@@ -1,7 +1,5 @@
 """The figures of an evaluation, from texts that were decoded already."""
 
-import math
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

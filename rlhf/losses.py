@@ -24,7 +24,8 @@ class PairBatch:
     """The pairs of several rankings: indices into one flat vector of completions.
 
     ``better`` and ``worse`` are [M] long, ``tie`` [M] bool (then the two are interchangeable), ``weight`` [M] adds
-    up to 1 within each ranking, ``margin`` [M] is 0 unless strengths are used, ``rankings`` counts the rankings.
+    up to its ranking's weight (1 unless annotators are weighed), ``margin`` [M] is 0 unless strengths are used,
+    ``rankings`` counts the rankings.
     """
 
     better: Tensor

@@ -28,7 +28,9 @@ class PreferenceBatch:
     pairs: PairBatch
 
 
-def preference_batch(policy: Policy, rankings: Sequence[Ranking], *, margins: bool = False) -> PreferenceBatch:
+def preference_batch(
+    policy: Policy, rankings: Sequence[Ranking], *, margins: bool = False, weights: Sequence[float] | None = None
+) -> PreferenceBatch:
     """Encode ``rankings`` on the policy's device. Raises PromptTooLong: filter with `fitting` first."""
     texts = [text for ranking in rankings for text in ranking.completions]
     owner = [index for index, ranking in enumerate(rankings) for _ in ranking.completions]
@@ -36,21 +38,30 @@ def preference_batch(policy: Policy, rankings: Sequence[Ranking], *, margins: bo
         prompts=policy.encode_prompts([ranking.prompt for ranking in rankings]),
         completions=policy.encode_completions(texts),
         owner=torch.tensor(owner, device=policy.device),
-        pairs=pair_batch(rankings, device=policy.device, margins=margins),
+        pairs=pair_batch(rankings, device=policy.device, margins=margins, weights=weights),
     )
 
 
-def pair_batch(rankings: Sequence[Ranking], *, device: torch.device | str = "cpu", margins: bool = False) -> PairBatch:
-    """All pairs of ``rankings``, indices running over all completions in order; weights 1/#pairs of the ranking."""
+def pair_batch(
+    rankings: Sequence[Ranking],
+    *,
+    device: torch.device | str = "cpu",
+    margins: bool = False,
+    weights: Sequence[float] | None = None,
+) -> PairBatch:
+    """All pairs of ``rankings``, indices running over all completions in order.
+
+    A pair weighs 1/#pairs of its ranking, times the ranking's own weight where ``weights`` [rankings] are given.
+    """
     better, worse, tie, weight, margin = [], [], [], [], []
     offset = 0
-    for ranking in rankings:
+    for own, ranking in zip(weights or [1.0] * len(rankings), rankings, strict=True):
         pairs = pairs_of(ranking)
         for left, right, tied in pairs:
             better.append(offset + left)
             worse.append(offset + right)
             tie.append(tied)
-            weight.append(1 / len(pairs))
+            weight.append(own / len(pairs))
             margin.append(_margin(ranking, left, right) if margins else 0.0)
         offset += len(ranking.completions)
     return PairBatch(

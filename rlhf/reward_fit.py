@@ -49,10 +49,12 @@ def fit_member(
     seed: int,
     reporter: Reporter,
     checkpoint: Path | None = None,
+    weights: Sequence[float] | None = None,
 ) -> RewardModel:
     """Train ``policy`` (the anchor, changed in place) and a new head; the weights with the best log-loss stay.
 
-    A broken fit goes on from its last checkpoint in the folder ``checkpoint``. Raises Cancelled within one step.
+    ``weights`` say how much each of ``rankings`` counts, 1 unless given. A broken fit goes on from its last checkpoint
+    in the folder ``checkpoint``. Raises Cancelled within one step.
     """
     # 1. Body and head.
     _prepare(config, policy, seed)
@@ -61,9 +63,12 @@ def fit_member(
     model = RewardModel(policy, scalar)
     body, head = policy.parameters_trainable(), list(model.head.parameters())
 
-    # 2. One ranking is one example of weight 1.
+    # 2. One ranking is one example.
+    counts = list(weights or [1.0] * len(rankings))
+
     def loss(rows: list[int]) -> tuple[Tensor, Sums]:
-        batch = preference_batch(policy, [rankings[row] for row in rows], margins=config.strength_margin)
+        chosen, own = [rankings[row] for row in rows], [counts[row] for row in rows]
+        batch = preference_batch(policy, chosen, margins=config.strength_margin, weights=own)
         scores = _scores(model, batch)
         mean = reward_loss(
             scores,
@@ -81,13 +86,13 @@ def fit_member(
         name="Reward model",
         parameters=[*body, *head],
         rates=[config.learning_rate] * len(body) + [config.head_learning_rate] * len(head),
-        weights=[1.0] * len(rankings),
+        weights=counts,
         lengths=[policy.prompt_length(ranking.prompt) for ranking in rankings],
         loss=loss,
         batch_size=config.batch_rankings,
         epochs=config.epochs,
         seed=seed,
-        data=hashlib.sha256(repr(rankings).encode()).hexdigest(),
+        data=hashlib.sha256(repr((rankings, counts)).encode()).hexdigest(),
         measure=(lambda step: validate(config, model, ties, validation)) if early_stop else None,
     )
 

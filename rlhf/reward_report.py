@@ -2,120 +2,73 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from torch import Tensor
-from torch.nn import functional
-
-from rlhf.data import pairs_of
-from rlhf.reward_model import RewardEnsemble, Scores
+from rlhf.judged_pairs import Judged, JudgedPair, judged
+from rlhf.reward_model import RewardEnsemble
 from rlhf.statistics import bootstrap_ratio, spearman
 from rlhf.types import Interval, Ranking
 
 ECE_BINS = 10
 LENGTH_MATCHED = 0.1  # lengths within 10 % of the longer count as equal
+SUSPICIOUS = 0.75  # accuracy of a small model on people's labels above which leakage or length is the likelier reason
 
 
-@dataclass(frozen=True)
-class JudgedPair:
-    """One decided pair of a held-out ranking. ``delta`` is the reward of the better text minus that of the worse."""
-
-    prompt_id: str
-    delta: float
-    judge_delta: float | None
-    probability: float  # that the better one wins, given that there is no tie
-    better_length: int  # characters
-    worse_length: int
-    strength: int | None
+def report(
+    ensemble: RewardEnsemble,
+    rankings: Sequence[Ranking],
+    *,
+    seed: int,
+    newest: Mapping[str, Collection[str]] | None = None,
+) -> dict[str, object]:
+    """Facts of held-out ``rankings``; ``newest`` holds the newest policy's texts by prompt id."""
+    return {"test_rankings": len(rankings)} | figures(judged(ensemble, rankings, newest), seed=seed)
 
 
-def judged_pairs(ensemble: RewardEnsemble, rankings: Sequence[Ranking]) -> tuple[list[JudgedPair], Scores]:
-    """All decided pairs of ``rankings`` with the ensemble's opinion; and its scores, one list for each ranking."""
-    prompts, texts = [ranking.prompt for ranking in rankings], [ranking.completions for ranking in rankings]
-    scores, judge = ensemble.score(prompts, texts), ensemble.judge(prompts, texts)
-    chances = win_probabilities(ensemble, rankings)
-    found = []
-    for index, ranking in enumerate(rankings):
-        for better, worse, tied in pairs_of(ranking):
-            if tied:
-                continue
-            found.append(
-                JudgedPair(
-                    prompt_id=ranking.prompt_id,
-                    delta=scores[index][better] - scores[index][worse],
-                    judge_delta=None if judge is None else judge[index][better] - judge[index][worse],
-                    probability=chances[index](better, worse),
-                    better_length=len(ranking.completions[better]),
-                    worse_length=len(ranking.completions[worse]),
-                    strength=_strength(ranking, better, worse),
-                )
-            )
-    return found, scores
-
-
-def win_probabilities(ensemble: RewardEnsemble, rankings: Sequence[Ranking]) -> list[Callable[[int, int], float]]:
-    """For each ranking the probability that i beats j, ties apart: the mean over the scoring members.
-
-    From the members' raw scores: after normalisation their unit is no longer that of a log-odds.
-    """
-    prompts, texts = [ranking.prompt for ranking in rankings], [ranking.completions for ranking in rankings]
-    members = [member.name for member in ensemble.settings.members if member.role == "scorer"]
-    raw = ensemble.raw(members, prompts, texts)
-    thetas = [ensemble.theta(name) if ensemble.settings.tie_rule == "rao-kupper" else 0.0 for name in members]
-    offsets = [0]
-    for ranking in rankings:
-        offsets.append(offsets[-1] + len(ranking.completions))
-
-    def chance(offset: int) -> Callable[[int, int], float]:
-        return lambda i, j: (
-            sum(
-                _wins(scores[offset + i] - scores[offset + j], theta) for scores, theta in zip(raw, thetas, strict=True)
-            )
-            / len(raw)
-        )
-
-    return [chance(offset) for offset in offsets[:-1]]
-
-
-def _wins(delta: Tensor, theta: float) -> float:
-    """p_win / (p_win + p_lose) of Rao and Kupper; σ(delta) for θ = 0."""
-    win, lose = functional.logsigmoid(delta.double() - theta), functional.logsigmoid(-delta.double() - theta)
-    return float(functional.sigmoid(win - lose))
-
-
-def _strength(ranking: Ranking, better: int, worse: int) -> int | None:
-    """The strongest boundary between the two; None where the annotator gave no strengths."""
-    if ranking.strengths is None:
-        return None
-    group = {item: rank for rank, items in enumerate(ranking.groups) for item in items}
-    return max(ranking.strengths[group[better] : group[worse]], default=0)
-
-
-def report(ensemble: RewardEnsemble, rankings: Sequence[Ranking], *, seed: int) -> dict[str, object]:
-    """Facts of held-out ``rankings``, intervals by a bootstrap over prompts; no decided pair, no figures."""
-    pairs, scores = judged_pairs(ensemble, rankings)
-    facts: dict[str, object] = {"test_rankings": len(rankings), "test_pairs": len(pairs)}
+def figures(found: Judged, *, seed: int) -> dict[str, object]:
+    """Every figure with its interval by a bootstrap over prompts; no decided pair, no figures."""
+    pairs = found.pairs
     if not pairs:
-        return facts
-    lengths = [len(text) for ranking in rankings for text in ranking.completions]
+        return {"test_pairs": 0}
     matched = [pair for pair in pairs if _matched(pair)]
-    judged = [pair for pair in pairs if pair.judge_delta is not None]
-    return facts | {
+    ruled = [pair for pair in pairs if pair.judge_delta is not None]
+    strengths = sorted({pair.strength for pair in pairs if pair.strength is not None})
+    return {
+        "test_pairs": len(pairs),
         "test_prompts": len({pair.prompt_id for pair in pairs}),
-        "accuracy": _share(pairs, lambda pair: _right(pair.delta), seed),
-        "judge_accuracy": _share(judged, lambda pair: _right(pair.judge_delta or 0.0), seed),
+        "accuracy": accuracy(pairs, seed),
+        "judge_accuracy": _share(ruled, lambda pair: _right(pair.judge_delta or 0.0), seed),
         "log_loss": _share(pairs, lambda pair: -math.log(max(pair.probability, 1e-12)), seed),
         "ece": calibration_error(pairs),
         "reliability": reliability(pairs),
-        "length_correlation": spearman([value for row in scores for value in row], lengths),
+        "length_correlation": spearman(
+            [one.reward for one in found.texts], [len(one.text) for one in found.texts],
+            units=[one.prompt_id for one in found.texts], seed=seed,
+        ),
         "longer_wins": _share(pairs, lambda pair: _right(pair.better_length - pair.worse_length), seed),
-        "length_matched_accuracy": _share(matched, lambda pair: _right(pair.delta), seed),
+        "length_matched_accuracy": accuracy(matched, seed),
         "accuracy_by_strength": {
-            str(strength): _share([p for p in pairs if p.strength == strength], lambda pair: _right(pair.delta), seed)
-            for strength in sorted({pair.strength for pair in pairs if pair.strength is not None})
+            str(strength): accuracy([pair for pair in pairs if pair.strength == strength], seed)
+            for strength in strengths
         },
-    }
+        "newest_accuracy": accuracy([pair for pair in pairs if pair.newest], seed),
+    }  # fmt: skip
+
+
+def accuracy(pairs: Sequence[JudgedPair], seed: int) -> Interval | None:
+    """Share of ``pairs`` in the right order, equal rewards ½; None without pairs."""
+    return _share(pairs, lambda pair: _right(pair.delta), seed)
+
+
+def suspicion(facts: Mapping[str, object]) -> str | None:
+    """What to look at first where the accuracy is too good to be true; None where it is not."""
+    found, longer = facts.get("accuracy"), facts.get("longer_wins")
+    if not isinstance(found, Interval) or not isinstance(longer, Interval) or found.value <= SUSPICIOUS:
+        return None
+    return (
+        f"Held-out accuracy {found.value:.2f} is above {SUSPICIOUS:g}: on people's labels, look for leakage and length "
+        f"first (“the longer one is better” alone has {longer.value:.2f}; the shuffled null must have 0.5)."
+    )
 
 
 def _right(delta: float) -> float:

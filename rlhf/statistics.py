@@ -6,7 +6,7 @@ unit the interval is that point, and ``n`` = 1 beside it says what it is worth.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -106,10 +106,13 @@ def wilson(successes: float, n: int) -> Interval:
     return Interval(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)), n)
 
 
-def spearman(a: ArrayLike, b: ArrayLike) -> Interval | None:
+def spearman(
+    a: ArrayLike, b: ArrayLike, *, units: Sequence[Hashable] | None = None, seed: int = 0, n: int = RESAMPLES
+) -> Interval | None:
     """Spearman's rank correlation with Bonett & Wright's (2000) interval on Fisher's z scale.
 
-    None where it is not defined: fewer than four pairs, or one side constant.
+    Where pairs are not independent, ``units`` says which unit each belongs to: the interval then is a bootstrap over
+    units, and its n counts them. None where it is not defined: fewer than four pairs, or one side constant.
     """
     first, second = _checked(a, "spearman", least=0), _checked(b, "spearman", least=0)
     if len(first) != len(second):
@@ -117,11 +120,35 @@ def spearman(a: ArrayLike, b: ArrayLike) -> Interval | None:
     if len(first) < 4 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
     rho = float(stats.spearmanr(first, second).statistic)
+    if units is not None:
+        return _resampled_spearman(rho, first, second, units, seed, n)
     if abs(rho) >= 1 - 1e-12:  # Fisher's z is infinite
         rho = float(round(rho))
         return Interval(rho, rho, rho, len(first))
     z, error = math.atanh(rho), math.sqrt((1 + rho * rho / 2) / (len(first) - 3))
     return Interval(rho, math.tanh(z - Z95 * error), math.tanh(z + Z95 * error), len(first))
+
+
+def _resampled_spearman(
+    rho: float,
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    units: Sequence[Hashable],
+    seed: int,
+    n: int,
+) -> Interval:
+    rows: dict[Hashable, list[int]] = {}
+    for row, unit in zip(range(len(first)), units, strict=True):
+        rows.setdefault(unit, []).append(row)
+    members = [np.array(own) for own in rows.values()]
+    draws = np.random.default_rng(seed).integers(0, len(members), size=(n, len(members)))
+    found = []
+    for draw in draws:
+        chosen = np.concatenate([members[unit] for unit in draw])
+        ranks = stats.rankdata(first[chosen]), stats.rankdata(second[chosen])
+        if np.ptp(ranks[0]) and np.ptp(ranks[1]):  # of a constant side it is not defined
+            found.append(float(np.corrcoef(*ranks)[0, 1]))
+    return _interval(rho, np.array(found or [rho]), len(members))
 
 
 def auc(scores: ArrayLike, positive: ArrayLike, seed: int = 0, n: int = RESAMPLES) -> Interval:

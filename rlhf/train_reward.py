@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from rlhf.checkpoints import checkpoints_of, remove_checkpoints
 from rlhf.config import SamplingConfig, to_mapping
 from rlhf.exceptions import DataError
 from rlhf.models import Policy
+from rlhf.null_control import null_accuracy
 from rlhf.preferences import default_tie_rule, fitting, tie_share
 from rlhf.reference_samples import reference_samples
 from rlhf.reporting import Part
 from rlhf.reward_fit import TieSettings, fit_member, steps_of
+from rlhf.reward_labels import label_facts, smoothed, split_sides, weighed, weights_of
 from rlhf.reward_model import (
     MemberSettings,
     RewardEnsemble,
@@ -27,7 +29,7 @@ from rlhf.reward_model import (
     load_reward_model,
     save_heads,
 )
-from rlhf.reward_report import report
+from rlhf.reward_report import report, suspicion
 from rlhf.training_config import RewardConfig
 from rlhf.types import Artifact, Prompt, Ranking, Reporter
 
@@ -45,18 +47,21 @@ def train_reward(
     seed: int,
     reporter: Reporter,
     sample_prompts: Sequence[Prompt],
+    newest: Mapping[str, Collection[str]] | None = None,
 ) -> Artifact:
     """Train on the rankings of split ``train``, stop early by ``validation``, report on ``test``, save to ``out``.
 
-    ``sample_prompts`` are training prompts: the anchor's samples on them fix the reward's mean 0 and sd 1. Raises
-    DataError without training rankings, Cancelled, and the errors of loading a model. The same seed on one CPU
-    thread gives the same artifact hash; another number of threads adds up in another order and may differ.
+    ``sample_prompts`` are training prompts: the anchor's samples on them fix the reward's mean 0 and sd 1. ``newest``
+    holds the newest policy's texts by prompt id: the accuracy on them is reported apart. Raises DataError without
+    training rankings, with a prompt on two sides, or where the labels cannot give what the config asks of them;
+    Cancelled, and the errors of loading a model. The same seed on one CPU thread gives the same artifact hash; another
+    number of threads adds up in another order and may differ.
     """
-    # 1. The data: what fits, its three sides, the rule for ties.
+    # 1. The data: what fits, its three sides, the rule for ties, whose labels count how much.
     reporter = parallel.reporter_of(reporter)
     policy = _load(config, anchor)
     kept, too_long = fitting(policy, rankings, reporter)
-    sides = {side: [ranking for ranking in kept if ranking.split == side] for side in ("train", "validation", "test")}
+    sides = split_sides(kept)
     if not sides["train"]:
         raise DataError(f"None of the {len(rankings)} rankings can be trained on: {too_long} are too long.")
     if len(sides["validation"]) < config.least_validation:
@@ -64,18 +69,21 @@ def train_reward(
         reporter.event("warning", f"{count} validation rankings are too few for an early stop: every epoch is trained.")
     share = tie_share(sides["train"])
     ties = TieSettings(default_tie_rule(share) if config.ties == "auto" else config.ties, share)
+    fit = smoothed(config, sides["train"])
+    learnt, people = weighed(config, sides["train"], reporter)
 
     # 2. The members, one after another; each leaves its body in a folder of its own.
-    members = folds(config, sides["train"], seed)
+    members = folds(config, learnt, seed)
     total = sum(steps_of(config, len(own)) for _member, own in members)
+    total += steps_of(config, len(learnt)) if config.null_control else 0
     heads: dict[str, RewardHead] = {}
     done = 0
     for index, (member, own) in enumerate(members):
         policy = policy if index == 0 else _load(config, anchor)
         part = Part(reporter, done, total, f"Training member {index + 1} of {len(members)} of the reward model")
         model = fit_member(
-            config, policy, ties, own, sides["validation"], seed=7919 * seed + index, reporter=part,
-            checkpoint=checkpoints_of(out) / member.name,
+            fit, policy, ties, own, sides["validation"], seed=7919 * seed + index, reporter=part,
+            checkpoint=checkpoints_of(out) / member.name, weights=weights_of(people, own),
         )  # fmt: skip
         if parallel.is_main():
             (policy.save_adapter if config.adaptation == "lora" else policy.save)(out / member.name)
@@ -102,12 +110,24 @@ def train_reward(
     ensemble = normalised(ensemble, asked, texts)
 
     # 4. The test side is read here, once.
-    facts = report(ensemble, sides["test"], seed=seed) | {
+    facts = report(ensemble, sides["test"], seed=seed, newest=newest) | label_facts(kept, seed)
+    if config.null_control:
+        part = Part(reporter, done, total, "Training a control on shuffled labels")
+        null = _load(config, anchor)
+        facts["null_accuracy"] = null_accuracy(
+            fit, null, ties, sides | {"train": learnt}, settings, seed=7919 * seed + len(members), reporter=part
+        )
+    doubt = suspicion(facts)
+    if doubt is not None:
+        reporter.event("warning", doubt)
+    facts |= {
         "train_rankings": len(sides["train"]),
         "validation_rankings": len(sides["validation"]),
         "too_long": too_long,
         "tie_share": share,
         "tie_rule": ties.rule,
+        "label_smoothing": fit.label_smoothing,
+        "annotators": people,
         "data_sha256": settings.data_sha256,
         "config": to_mapping(config),
     }

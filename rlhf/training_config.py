@@ -40,11 +40,14 @@ class RewardConfig:
     ties: Literal["auto", "rao-kupper", "soft", "drop"] = "auto"  # auto: Rao–Kupper from 5 % ties on, else soft
     likelihood: bool = False  # the completion's mean log-probability counts too, with a learnt weight (SimPO's reward)
     strength_margin: bool = False  # margin 1, ⅔, ⅓, 0 by strength
-    label_smoothing: float = 0.0  # ε, the share of wrong labels; from measured agreement
+    label_smoothing: float = 0.0  # ε, the share of wrong labels
+    smoothing_from_agreement: bool = False  # ε from the annotators' agreement on the training side instead
+    annotator_weights: bool = False  # rankings count by their annotator's reliability, from what several ranked
     centering: float = 0.01  # c of c·mean((r_w + r_l)²)
     members: int = 3  # that score
     bootstrap: bool = True  # each scoring member sees prompts drawn with replacement
     judge_share: float = 0.25  # of the training prompts, kept for one member that only judges; 0: no judge
+    null_control: bool = False  # one more member learns shuffled labels: its accuracy on such labels must be about ½
     penalty: float = 1.0  # λ in mean − λ·sd over the members
     normalisation_samples: int = 256  # completions of the reference policy that set mean 0 and sd 1
     temperature: float = 1.0  # of those
@@ -65,6 +68,10 @@ class RewardConfig:
             f"normalisation_samples must be at least 2, not {self.normalisation_samples}: one has no spread",
         )
         require(0 <= self.label_smoothing < 0.5, f"label_smoothing must be in [0, 0.5), not {self.label_smoothing}")
+        require(
+            not (self.label_smoothing and self.smoothing_from_agreement),
+            "give label_smoothing or smoothing_from_agreement, not both",
+        )
         require(0 <= self.judge_share <= 0.5, f"judge_share must be in [0, 0.5], not {self.judge_share}")
         for name in ("weight_decay", "centering", "penalty"):
             require(getattr(self, name) >= 0, f"{name} must not be negative, but is {getattr(self, name)}")

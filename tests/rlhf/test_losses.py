@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 
 from rlhf.exceptions import ConfigError
 from rlhf.losses import (
@@ -24,6 +25,7 @@ from rlhf.losses import (
     tie_threshold,
     token_rewards,
 )
+from rlhf.training_config import TieRule
 
 
 def pair_batch(
@@ -100,6 +102,33 @@ def test_rao_kupper_stays_finite_far_out() -> None:
     assert torch.isfinite(loss).all()
     assert delta.grad is not None
     assert torch.isfinite(delta.grad).all()
+
+
+def test_dropping_ties_inflates_the_scale_and_rao_kupper_does_not() -> None:
+    """Rewards that are right up to a factor, ties where the texts are near: 27 % of pairs, as many arenas have.
+
+    In expectation over the three outcomes of each pair, by each rule, the best factor is 1 for Rao–Kupper; who drops
+    the ties sees only clear pairs and takes the texts to be further apart than they are.
+    """
+    gap = torch.linspace(-4, 4, 401, dtype=torch.float64)
+    density = torch.exp(-(gap**2) / 2)
+    theta = torch.tensor(0.65, dtype=torch.float64)
+    win, lose, tie = (log.exp() * density for log in rao_kupper_log_probabilities(gap, theta))
+    assert (tie.sum() / density.sum()).item() == pytest.approx(0.27, abs=0.01)
+    none, ties = torch.zeros(len(gap), dtype=torch.bool), torch.ones(len(gap), dtype=torch.bool)
+
+    def best(rule: TieRule) -> float:
+        def loss(factor: float) -> float:
+            scores = factor * gap
+            options = {"rule": rule, "theta": theta}
+            terms = [(win, scores, none), (lose, -scores, none), (tie, scores, ties)]
+            return sum((p * preference_losses(d, t, **options)).sum().item() for p, d, t in terms)  # type: ignore[arg-type]
+
+        return float(minimize_scalar(loss, bounds=(0.1, 5), method="bounded").x)
+
+    assert best("rao-kupper") == pytest.approx(1, abs=1e-3)
+    assert 1.2 < best("drop") < 1.35
+    assert best("soft") < 1
 
 
 def test_the_tie_threshold_gives_even_texts_the_wanted_share() -> None:

@@ -32,6 +32,12 @@ def test_the_weights_of_a_ranking_add_up_to_one() -> None:
     assert pairs.weight[6:].tolist() == [1]
 
 
+def test_a_rankings_own_weight_is_shared_by_its_pairs() -> None:
+    pairs = pair_batch([FOUR, TWO], weights=[3.0, 0.5])
+    assert pairs.weight[:6].tolist() == pytest.approx([0.5] * 6)
+    assert pairs.weight[6:].tolist() == [0.5]
+
+
 def test_a_margin_is_that_of_the_strongest_boundary_crossed() -> None:
     margins = pair_batch([FOUR], margins=True).margin.tolist()
     assert margins == pytest.approx([1, 1, 1, 0, 1 / 3, 1 / 3])

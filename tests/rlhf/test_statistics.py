@@ -176,6 +176,36 @@ def test_wilson_holds_its_value_within_0_and_1(n: int, data: st.DataObject) -> N
     assert 0 <= interval.low <= interval.value <= interval.high <= 1
 
 
+def test_spearman_over_units_equals_a_slow_bootstrap() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=30)
+    b, units = a + rng.normal(size=30), [f"p{i // 3}" for i in range(30)]
+    found = spearman(a, b, units=units, seed=7, n=200)
+    draws = np.random.default_rng(7).integers(0, 10, size=(200, 10))
+    slow = []
+    for draw in draws:
+        rows = [row for unit in draw for row in range(30) if units[row] == f"p{unit}"]
+        slow.append(stats.spearmanr(a[rows], b[rows]).statistic)
+    assert found is not None
+    assert found.value == pytest.approx(stats.spearmanr(a, b).statistic)
+    assert (found.low, found.high) == pytest.approx(tuple(np.percentile(slow, (2.5, 97.5))))
+    assert found.n == 10
+
+
+def test_repeating_each_value_does_not_narrow_spearman_over_units() -> None:
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=40)
+    b, units = a + rng.normal(size=40), list(range(40))
+    once = spearman(a, b, units=units)
+    thrice = spearman(np.tile(a, 3), np.tile(b, 3), units=units * 3)
+    as_independent = spearman(np.tile(a, 3), np.tile(b, 3))
+    assert once is not None
+    assert thrice is not None
+    assert as_independent is not None
+    assert thrice.high - thrice.low == pytest.approx(once.high - once.low, rel=0.02)
+    assert as_independent.high - as_independent.low < 0.75 * (thrice.high - thrice.low)
+
+
 def test_spearman_equals_scipy_and_shrinks_with_n() -> None:
     rng = np.random.default_rng(0)
     a = rng.normal(size=200)

@@ -8,10 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rlhf.agreement import pairwise_agreement, wrong_labels
 from rlhf.config import LoraSpec
 from rlhf.exceptions import Cancelled, DataError, ModelError
 from rlhf.models import Policy
-from rlhf.reward_model import HEADS, RewardSettings, load_reward_model
+from rlhf.null_control import null_accuracy
+from rlhf.reward_fit import TieSettings
+from rlhf.reward_model import HEADS, RewardHead, RewardSettings, load_reward_model
 from rlhf.tensors import gather_log_probabilities
 from rlhf.train_reward import folds, standard, train_reward
 from rlhf.training_config import RewardConfig
@@ -71,15 +74,90 @@ def test_it_learns_what_people_prefer(tmp_path: Path, kind: str) -> None:
     assert accuracy.n == 12
 
 
-def test_shuffled_labels_teach_nothing(tmp_path: Path) -> None:
-    generator = torch.Generator().manual_seed(0)
-    shuffled = []
-    for ranking in rankings(120, ties=False):
-        order = torch.randperm(4, generator=generator).tolist()
-        shuffled.append(replace(ranking, groups=tuple((index,) for index in order)))
-    accuracy = run(tmp_path, shuffled, SHORT).facts["accuracy"]
+def test_the_control_that_learns_shuffled_labels_is_right_half_of_the_time(tmp_path: Path) -> None:
+    config = replace(SHORT, members=1, judge_share=0.0, null_control=True)
+    recorder = Recorder()
+    facts = run(tmp_path, rankings(200), config, reporter=recorder).facts
+    null, accuracy = facts["null_accuracy"], facts["accuracy"]
+    assert isinstance(null, Interval)
     assert isinstance(accuracy, Interval)
-    assert accuracy.low < 0.5 < accuracy.high
+    assert null.low < 0.5 < null.high
+    assert null.high < 0.75
+    assert null.n == accuracy.n == 20
+    assert not (tmp_path / "out" / "null").exists(), "nobody should train a policy against it"
+    assert recorder.bars[-1] == (40, 40, "Training a control on shuffled labels")
+
+
+def test_the_control_finds_a_leak(tmp_path: Path) -> None:
+    """Tested on the prompts it was trained on, it is far above one half: the check can fail."""
+    save_tiny(tmp_path / "t5", "t5", seed=4)
+    policy = Policy.load(tmp_path / "t5", max_prompt_tokens=32, max_completion_tokens=24)
+    seen = rankings(8, ties=False)
+    settings = RewardSettings("lora", (), 0.0, "soft", "", "", 32, 24)
+    found = null_accuracy(
+        replace(CONFIG, epochs=30), policy, TieSettings("soft", 0.0), {"train": seen, "validation": [], "test": seen},
+        settings, seed=0, reporter=Recorder(),
+    )  # fmt: skip
+    assert found is not None
+    assert found.low > 0.7
+
+
+def test_rankings_of_an_annotator_of_weight_0_are_as_if_they_were_not_there(tmp_path: Path) -> None:
+    good = [replace(ranking, annotator=name) for ranking in rankings(40) for name in ("alice", "bob")]
+    upside_down = [
+        replace(ranking, annotator="charlie", groups=ranking.groups[::-1])
+        for ranking in rankings(40)
+        if ranking.split == "train"
+    ]
+    config = replace(SHORT, members=1, annotator_weights=True)
+    artifact = run(tmp_path, good + upside_down, config, name="weighed")
+    run(tmp_path, good, replace(config, annotator_weights=False), name="without")
+    people = artifact.facts["annotators"]
+    assert isinstance(people, dict)
+    assert people["charlie"].gamma < 0 == people["charlie"].weight
+    # Alice and Bob said the same: each ranking of theirs has the weight of the two together.
+    assert people["alice"].weight == pytest.approx(people["bob"].weight)
+    weighed, without = (load_file(tmp_path / name / HEADS) for name in ("weighed", "without"))
+    # The two weights are not 1, but equal: the gradients' direction is the same, and Adam forgets their size.
+    assert all(torch.allclose(weighed[key], without[key], atol=1e-3) for key in weighed)
+
+
+def test_smoothing_comes_from_the_agreement_of_the_training_side(tmp_path: Path) -> None:
+    data = [replace(ranking, annotator=name) for ranking in rankings(20) for name in ("alice", "bob", "charlie")]
+    data[0] = replace(data[0], groups=data[0].groups[::-1])
+    config = replace(SHORT, members=1, judge_share=0.0, smoothing_from_agreement=True)
+    facts = run(tmp_path, data, config).facts
+    agreement = pairwise_agreement([ranking for ranking in data if ranking.split == "train"])
+    assert agreement is not None
+    assert facts["label_smoothing"] == pytest.approx(wrong_labels(agreement.value))
+    assert facts["agreement"] == pairwise_agreement(data)
+    assert facts["agreement_band"] is not None
+
+
+def test_a_prompt_on_two_sides_is_refused(tmp_path: Path) -> None:
+    data = rankings(20)
+    with pytest.raises(DataError, match="the split is by prompt"):
+        run(tmp_path, [*data, replace(data[0], split="test")])
+
+
+def test_the_accuracy_on_the_newest_policys_texts_is_reported_apart(tmp_path: Path) -> None:
+    save_tiny(tmp_path / "t5", "t5", seed=4)
+    data = rankings(20)
+    written = {ranking.prompt_id: set(ranking.completions[:2]) for ranking in data if ranking.split == "test"}
+    facts = train_reward(
+        replace(SHORT, members=1), tmp_path / "t5", data, tmp_path / "out", seed=0, reporter=Recorder(),
+        sample_prompts=prompts(40), newest=written,
+    ).facts  # fmt: skip
+    assert isinstance(facts["newest_accuracy"], Interval)
+    assert facts["newest_accuracy"].n == 2
+
+
+def test_the_head_starts_with_the_published_spread() -> None:
+    """N(0, 1/√(d + 1)): Stiennon et al. 2020."""
+    head = RewardHead(40_000, theta=0.0, generator=torch.Generator().manual_seed(0))
+    assert head.weight.std().item() == pytest.approx(1 / 40_001**0.5, rel=0.02)
+    assert abs(head.weight.mean().item()) < 4 / 40_000
+    assert head.bias.item() == 0
 
 
 def by_likelihood(anchor: Path, data: list[Ranking]) -> list[Ranking]:

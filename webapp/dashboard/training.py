@@ -74,8 +74,10 @@ def agreement_band(round_: Round) -> dict[str, float] | None:
 ACCURACIES = (
     ("accuracy", "Reward model", 1),
     ("judge_accuracy", "The member that only judges", 1),
+    ("newest_accuracy", "Reward model, on completions of the newest policy", 1),
     ("length_matched_accuracy", "Reward model, on completions of equal length", 1),
     ("longer_wins", "“The longer one is better”, for comparison", 3),
+    ("null_accuracy", "The control that learnt labels given by lot", 3),
 )
 
 

@@ -1,13 +1,33 @@
 """Rankings of a snapshot → reward model."""
 
-from annotation.models import Split
+from collections import defaultdict
+
+from annotation.models import Completion, Split
+from annotation.texts import nfc
 from rlhf.train_reward import train_reward
-from workers.models import ModelKind
+from workers.models import ModelKind, ModelVersion, Run
 from workers.pipelines.context import Context, Publish
 from workers.pipelines.models import folder
 from workers.pipelines.publish import publish_model
 
 SAMPLE_PROMPTS = 128  # the reward is normalised on the reference policy's samples of this many training prompts
+
+
+def newest_texts(run: Run) -> dict[str, set[str]]:
+    """What the newest policy before ``run`` wrote, by prompt id as a snapshot's rankings have it; {} before any did.
+
+    The reward model's accuracy on these texts, which nothing it learnt from was like, is reported apart.
+    """
+    written = Completion.objects.filter(prompt__project=run.project)
+    policies = ModelVersion.objects.filter(
+        project=run.project, kind=ModelKind.POLICY, created_at__lt=run.created_at, slug__in=written.values("source")
+    )
+    newest = policies.order_by("-pk").first()
+    found: dict[str, set[str]] = defaultdict(set)
+    if newest is not None:
+        for prompt, text in written.filter(source=newest.slug).values_list("prompt__content_hash", "text"):
+            found[prompt].add(nfc(text))
+    return dict(found)
 
 
 def run(context: Context) -> Publish:
@@ -20,5 +40,6 @@ def run(context: Context) -> Publish:
         seed=context.run.seed,
         reporter=context.reporter,
         sample_prompts=context.prompts(Split.TRAIN)[:SAMPLE_PROMPTS],
+        newest=newest_texts(context.run),
     )
     return publish_model(context, artifact, kind=ModelKind.REWARD, parent=anchor)
