@@ -19,7 +19,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     add(parser, ANCHOR, RANKINGS)
     add(parser, ("--prompts", "prompts for its normalisation; else those of the training rankings", Path, False))
     add(
-        parser, ("--newest", "the newest policy's completions (by generate): the accuracy on them is told", Path, False)
+        parser, ("--newest", "the newest policy's completions (by generate): accuracy on them is told", Path, False)
     )
     add_training(parser)
 
