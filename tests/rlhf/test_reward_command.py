@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rlhf.checkpoints import read_artifact
+from rlhf.artifacts import read_artifact
 from rlhf.cli import main
 from rlhf.data import read_completions
 from rlhf.exceptions import DataError

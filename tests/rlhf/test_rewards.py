@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from rlhf.checkpoints import artifact_hash
+from rlhf.artifacts import artifact_hash
 from rlhf.config import LoraSpec, SamplingConfig
 from rlhf.exceptions import ConfigError, DataError, ModelError
 from rlhf.models import Policy

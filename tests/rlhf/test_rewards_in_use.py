@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rlhf.checkpoints import artifact_hash, read_artifact
+from rlhf.artifacts import artifact_hash, read_artifact
 from rlhf.cli import main
 from rlhf.config import LoraSpec
 from rlhf.evaluate import EvaluateConfig, evaluate
