@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from peft import LoraConfig, PeftConfig, PeftModel, PeftType, TaskType, get_peft_model
+from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 
 from rlhf.config import LoraSpec
@@ -39,12 +40,35 @@ def learning_rates(model: Any, *, rate: float, saved_rate: float) -> list[tuple[
     ]
 
 
-def load(model: Any, folder: Path) -> Any:
-    """``model`` with the saved adapter in ``folder``, frozen. Raises ModelError without one that fits."""
-    if not (folder / "adapter_config.json").is_file() or not (folder / "adapter_model.safetensors").is_file():
-        raise ModelError(f"{folder} is no adapter: it needs adapter_config.json and adapter_model.safetensors.")
+def type_of(folder: Path) -> PeftType:
+    """LoRA or prompt tuning, by the files in ``folder``. Raises ModelError for anything else and for pickled weights.
+
+    Other types of peft may read further files that their config names, some of them pickles.
+    """
+    if not (folder / CONFIG_NAME).is_file() or not (folder / SAFETENSORS_WEIGHTS_NAME).is_file():
+        raise ModelError(
+            f"{folder} is no adapter: it needs {CONFIG_NAME} and {SAFETENSORS_WEIGHTS_NAME} (pickled weights, "
+            "adapter_model.bin, are never read)."
+        )
     try:
-        return PeftModel.from_pretrained(model, str(folder), is_trainable=False).eval()
+        config = PeftConfig.from_pretrained(str(folder))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{folder / CONFIG_NAME} cannot be used: {error}") from error
+    if config.peft_type not in (PeftType.LORA, PeftType.PROMPT_TUNING):
+        raise ModelError(f"{folder} holds an adapter of type {config.peft_type}: only LoRA and prompt tuning are read.")
+    found: PeftType = config.peft_type
+    return found
+
+
+def load(model: Any, folder: Path, *, name: str = "default") -> Any:
+    """``model`` with the saved LoRA in ``folder`` under ``name``, frozen. Raises ModelError without one that fits."""
+    if type_of(folder) != PeftType.LORA:
+        raise ModelError(f"{folder} holds a soft prompt, not a LoRA.")
+    try:
+        if isinstance(model, PeftModel):
+            model.load_adapter(str(folder), adapter_name=name, is_trainable=False)
+            return model.eval()
+        return PeftModel.from_pretrained(model, str(folder), adapter_name=name, is_trainable=False).eval()
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"The adapter in {folder} does not fit this model: {error}") from error
 

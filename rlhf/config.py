@@ -4,12 +4,13 @@ import difflib
 import math
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from rlhf.exceptions import ConfigError
 
 C = TypeVar("C")
+SFTMethod = Literal["full", "lora", "prompt", "qlora"]
 
 
 def from_mapping(cls: type[C], mapping: Mapping[str, object]) -> C:
@@ -23,15 +24,15 @@ def from_mapping(cls: type[C], mapping: Mapping[str, object]) -> C:
 
 
 def _built(cls: type[C], mapping: Mapping[str, object], name: str) -> C:
-    known = {field.name: field for field in fields(cast(Any, cls))}
+    known = {one.name: one for one in fields(cast(Any, cls))}
     hints = get_type_hints(cls)
     for key in mapping:
         if key not in known:
             raise ConfigError(f"{name} has no key {key!r}{_nearest(str(key), list(known))}")
     missing = [
         key
-        for key, field in known.items()
-        if field.default is MISSING and field.default_factory is MISSING and key not in mapping
+        for key, one in known.items()
+        if one.default is MISSING and one.default_factory is MISSING and key not in mapping
     ]
     if missing:
         raise ConfigError(f"{name} needs {', '.join(missing)}")
@@ -45,7 +46,7 @@ def _built(cls: type[C], mapping: Mapping[str, object], name: str) -> C:
 
 def to_mapping(config: object) -> dict[str, object]:
     """The config as plain JSON data; ``from_mapping`` gives the same config back."""
-    return {field.name: _plain(getattr(config, field.name)) for field in fields(cast(Any, config))}
+    return {one.name: _plain(getattr(config, one.name)) for one in fields(cast(Any, config))}
 
 
 def require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads as a sentence where it is used
@@ -154,26 +155,53 @@ class LoraSpec:
 
 
 @dataclass(frozen=True)
+class SFTLoraSpec(LoraSpec):
+    """The adapter of supervised fine-tuning: dropout does no harm there, because no ratio has to start at 1."""
+
+    dropout: float = 0.05  # on the adapter's input
+
+
+@dataclass(frozen=True)
+class SoftPromptSpec:
+    """Prompt tuning (Lester et al. 2021): vectors that stand before every prompt are trained, and nothing else."""
+
+    virtual_tokens: int = 20  # how many vectors; each takes the place of one prompt token
+    text: str = ""  # they start as these words, repeated or cut to the number; empty: as random words
+
+    def __post_init__(self) -> None:
+        require(self.virtual_tokens >= 1, f"virtual_tokens must be at least 1, not {self.virtual_tokens}")
+
+
+@dataclass(frozen=True)
 class SFTConfig:
     """Supervised fine-tuning: the cross-entropy of each target token given the prompt and what stands before it."""
 
+    method: SFTMethod = "full"  # all weights; lora: an adapter; prompt: a soft prompt; qlora: an adapter on NF4 weights
     epochs: float = 1.0  # passes over the examples; may be a part of one
     batch_size: int = 32  # examples in one step
     micro_batch: int = 0  # examples in one forward of one process, 0 for all; changes memory, not the result
-    learning_rate: float = 1e-4  # 1e-3 for LoRA, 1e-5 to 1e-4 for all weights, 2e-3 for the tiny policy from nothing
+    learning_rate: float | None = None  # the peak; null: the method's own, see `rlhf.sft_methods`
     schedule: Literal["linear", "constant"] = "linear"  # to 0 at the last step, or constant
     warmup: float = 0.03  # share of the steps in which the rate rises from 0
     weight_decay: float = 0.0
     max_gradient_norm: float = 1.0
-    lora: LoraSpec | None = None  # an adapter, merged at the end; null trains all weights
+    lora: SFTLoraSpec = field(default_factory=SFTLoraSpec)  # of methods lora and qlora; merged at the end
+    prompt: SoftPromptSpec = field(default_factory=SoftPromptSpec)  # of method prompt
     evaluate_every: int = 0  # steps between validations, 0 for once an epoch
     patience: int = 0  # validations without improvement until it stops, 0 for never; above 0 the best weights stay
     checkpoint_every: int = 0  # steps between checkpoints that a broken training resumes from, 0 for none
     keep_checkpoints: int = 2  # the newest ones that stay
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "max_gradient_norm", "keep_checkpoints"):
+        for name in ("epochs", "batch_size", "max_gradient_norm", "keep_checkpoints"):
             require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name)}")
         for name in ("micro_batch", "weight_decay", "evaluate_every", "patience", "checkpoint_every"):
             require(getattr(self, name) >= 0, f"{name} must not be negative, but is {getattr(self, name)}")
         require(0 <= self.warmup <= 1, f"warmup must be in [0, 1], not {self.warmup}")
+        rate = self.learning_rate
+        require(rate is None or rate > 0, f"learning_rate must be above 0 or null for the method's own, not {rate}")
+        # A spec that nothing reads would look as if it counted.
+        adapted = self.method in ("lora", "qlora") or self.lora == SFTLoraSpec()
+        require(adapted, f"lora is set, but the method is {self.method}: set method to lora or qlora")
+        prompted = self.method == "prompt" or self.prompt == SoftPromptSpec()
+        require(prompted, f"prompt is set, but the method is {self.method}: set method to prompt")

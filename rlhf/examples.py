@@ -29,6 +29,7 @@ class Examples:
     measure: Callable[[int], Metrics] | None = None  # the validation
     rules: Callable[[int, Metrics], Sequence[Stop]] | None = None  # reasons to stop
     rates: Sequence[float] | None = None
+    paged: bool = False  # the optimiser's state may leave a GPU that runs short of memory
     data: str = ""
     keep: Any = None  # something with state() and restore() that the measurements feed
     _epoch: tuple[int, list[list[int]]] = field(default=(-1, []), init=False, repr=False)

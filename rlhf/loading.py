@@ -1,6 +1,8 @@
 """Models and tokenizers from the hub or a folder: safetensors only, no code of others, clear errors."""
 
 import inspect
+import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -11,9 +13,10 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
 )
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
 from transformers.utils import logging as transformers_logging
 
-from rlhf import parallel
+from rlhf import parallel, quantised
 from rlhf.exceptions import ModelError
 from rlhf.hub import model_folder
 
@@ -58,6 +61,12 @@ def load_config(source: str) -> Any:
     if not (folder / "config.json").is_file():
         what = "an adapter, not a whole model" if (folder / "adapter_config.json").is_file() else "not a model"
         raise ModelError(f"The folder {source} holds no config.json: it is {what}. Give a folder in the hub's format.")
+    if (folder / "adapter_config.json").exists():
+        # transformers would load that adapter too, pickled or not, and its config may name any other model.
+        raise ModelError(
+            f"The folder {source} holds a model and an adapter (adapter_config.json) at once: keep the adapter in a "
+            "folder of its own and name it as the adapter."
+        )
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
@@ -84,13 +93,17 @@ def kind_of(config: Any, source: str, wanted: Kind | None) -> Kind:
     return possible[0]
 
 
-def load_model(source: str, config: Any, kind: Kind, device: torch.device) -> Any:
-    """The weights, from safetensors alone, in eval mode on ``device``."""
+def load_model(source: str, config: Any, kind: Kind, device: torch.device, *, nf4: bool = False) -> Any:
+    """The weights, from safetensors alone, in eval mode on ``device``; with ``nf4``, the linear layers in 4 bits."""
+    _check_shards(Path(source))
     loader: Any = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
+    dtype = best_dtype(device)
+    # Quantised weight by weight on their way in: the whole model in full precision may not fit.
+    how = {"quantization_config": quantised.settings(dtype), "device_map": {"": device}} if nf4 else {}
     try:
         model, info = loader.from_pretrained(
-            source, config=config, use_safetensors=True, trust_remote_code=False, dtype=best_dtype(device),
-            output_loading_info=True,
+            source, config=config, use_safetensors=True, trust_remote_code=False, dtype=dtype,
+            output_loading_info=True, **how,
         )  # fmt: skip
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(
@@ -103,10 +116,29 @@ def load_model(source: str, config: Any, kind: Kind, device: torch.device) -> An
         raise ModelError(f"{source} lacks weights of a {config.model_type} {kind} model: {some}, …")
     model.to(device)
     model.eval()
+    quantised.keep_exact(model)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     return model
+
+
+def _check_shards(folder: Path) -> None:
+    """Raise ModelError where the index of a sharded model names anything but safetensors of this folder.
+
+    transformers goes by each name's ending, and would unpickle a shard whose name ends in .bin.
+    """
+    index = folder / SAFE_WEIGHTS_INDEX_NAME
+    if not index.is_file():
+        return
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{index} cannot be used: {error!r}") from error
+    # Each has to be a plain name: no folder above or below.
+    strange = sorted(str(name) for name in shards if not re.fullmatch(r"[^/\\]+\.safetensors", str(name)))
+    if strange:
+        raise ModelError(f"{index} names {', '.join(strange)}: only safetensors of the same folder are read.")
 
 
 def load_tokenizer(source: str) -> Any:
@@ -123,15 +155,17 @@ def load_tokenizer(source: str) -> Any:
     return tokenizer
 
 
-def prompt_limit(config: Any, kind: Kind, wanted: int, completion: int) -> int:
-    """The wanted limit, or what a causal model's position table leaves beside the completion."""
+def prompt_limit(config: Any, kind: Kind, wanted: int, completion: int, *, virtual: int = 0) -> int:
+    """The wanted limit, or what the model's position table leaves beside a soft prompt's ``virtual`` tokens and, for a
+    causal model, the completion."""
     positions = getattr(config, "max_position_embeddings", None)
     if positions is None:
         return wanted
-    left = int(positions) - completion if kind == "causal" else int(positions)
+    left = int(positions) - virtual - (completion if kind == "causal" else 0)
     if left < 1 or completion > int(positions):
+        beside = f" and {virtual} for the soft prompt" if virtual else ""
         raise ModelError(
-            f"The model reads {positions} tokens; {completion} for the completion leave none for a prompt."
+            f"The model reads {positions} tokens; {completion} for the completion{beside} leave none for a prompt."
         )
     return min(wanted, left)
 

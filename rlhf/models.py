@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from peft import PeftModel
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
-from rlhf import adapters, loading
-from rlhf.config import LoraSpec
+from rlhf import loading
+from rlhf.adapted import Adapted
 from rlhf.exceptions import ModelError, PromptTooLong
 from rlhf.loading import Kind
 from rlhf.tensors import Decoded, PromptState, TokenBatch, pad_rows
@@ -23,7 +22,7 @@ from rlhf.tensors import Decoded, PromptState, TokenBatch, pad_rows
 __all__ = ["Decoded", "Policy", "PromptState", "TokenBatch"]
 
 
-class Policy:
+class Policy(Adapted):
     """A language model with its tokenizer, always in eval mode and without dropout."""
 
     def __init__(
@@ -49,37 +48,30 @@ class Policy:
         adapter: Path | None = None,
         kind: Kind | None = None,
         device: torch.device | str | None = None,
+        nf4: bool = False,
         max_prompt_tokens: int = 512,
         max_completion_tokens: int = 128,
     ) -> Self:
         """Load a hub name or a folder in the hub's format, and on it the adapter in the folder ``adapter``.
 
-        Raises ModelError when there is no such model, it has no safetensors or is of another kind.
+        A soft prompt that was saved with the model belongs to it. ``nf4`` quantises the linear layers to 4 bits, for
+        QLoRA. Raises ModelError when there is no such model, it has no safetensors or is of another kind.
         """
         folder = loading.found(source)
         config = loading.load_config(folder)
         found = loading.kind_of(config, str(source), kind)
         place = loading.best_device() if device is None else torch.device(device)
         tokenizer = loading.load_tokenizer(folder)
-        model = loading.load_model(folder, config, found, place)
+        model = loading.load_model(folder, config, found, place, nf4=nf4)
         policy = cls(
             model, tokenizer, found, max_prompt_tokens=max_prompt_tokens, max_completion_tokens=max_completion_tokens
         )
+        policy._load_soft_prompt(Path(folder))
         if adapter is not None:
             policy.load_adapter(Path(adapter))
         return policy
 
     # -- texts and tokens
-
-    @property
-    def device(self) -> torch.device:
-        place: torch.device = next(self.base.parameters()).device
-        return place
-
-    @property
-    def base(self) -> Any:
-        """The transformers model itself, whose layers hold the adapter when there is one."""
-        return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
 
     def prompt_ids(self, text: str) -> list[int]:
         """One prompt's tokens."""
@@ -141,7 +133,11 @@ class Policy:
     # -- reading
 
     def read_prompts(self, prompts: TokenBatch) -> PromptState:
-        """One encoder pass [P, S, D] (seq2seq), or the prefix kept as it is (causal)."""
+        """One encoder pass [P, S, D] (seq2seq), or the prefix kept as it is (causal).
+
+        A soft prompt stands in front: S then counts its n virtual tokens, in the state's ids and mask too.
+        """
+        prompts = prompts if self.soft_prompt is None else self.soft_prompt.before(prompts)
         if self.kind == "causal":
             return PromptState(prompts, None)
         encoder = self.base.get_encoder()
@@ -219,67 +215,3 @@ class Policy:
             yield seen
         finally:
             hook.remove()
-
-    # -- parameters and adapters
-
-    def parameters_trainable(self) -> list[torch.nn.Parameter]:
-        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-
-    def learning_rates(self, *, rate: float, saved_rate: float) -> list[tuple[torch.nn.Parameter, float]]:
-        """The trainable parameters with their learning rates; ``saved_rate`` is relative, for `modules_to_save`."""
-        return adapters.learning_rates(self.model, rate=rate, saved_rate=saved_rate)
-
-    def count_parameters(self) -> tuple[int, int]:
-        """(trainable, total); a tied weight counts once."""
-        parameters = list(self.model.parameters())
-        return sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters)
-
-    def add_lora(self, spec: LoraSpec, *, seed: int) -> None:
-        """Freeze the base and put a fresh adapter on it (B = 0, so the policy is unchanged)."""
-        if isinstance(self.model, PeftModel):
-            raise ModelError("The policy has an adapter already: merge it first.")
-        self.model = adapters.fresh(self.model, self.kind, spec, seed=seed)
-
-    def load_adapter(self, folder: Path) -> None:
-        """Put the saved adapter in ``folder`` on the model, frozen."""
-        self.model = adapters.load(self.model, folder)
-
-    @contextmanager
-    def reference(self) -> Iterator[Self]:
-        """The anchor: this model with its adapter off. A policy without an adapter is its own anchor."""
-        if not isinstance(self.model, PeftModel):
-            yield self
-            return
-        # peft makes the adapter trainable when it comes back; a loaded one has to stay frozen.
-        wanted = [(parameter, parameter.requires_grad) for parameter in self.model.parameters()]
-        try:
-            with self.model.disable_adapter():
-                yield self
-        finally:
-            for parameter, flag in wanted:
-                parameter.requires_grad_(flag)
-
-    def merge(self) -> None:
-        """Fold the adapter into the weights."""
-        if isinstance(self.model, PeftModel):
-            self.model = self.model.merge_and_unload().eval()
-
-    def save(self, folder: Path | str) -> None:
-        """Write the whole model and its tokenizer in the hub's format. Raises ModelError while an adapter is on."""
-        if isinstance(self.model, PeftModel):
-            raise ModelError("The policy has an adapter: merge it, or save the adapter alone.")
-        config = self.model.config
-        head, words = self.model.get_output_embeddings(), self.model.get_input_embeddings()
-        if head is not None and head.weight is not words.weight and not getattr(config, "scale_decoder_outputs", False):
-            # transformers 5 writes “tied” for every T5; other readers would tie an untied head by that.
-            config.tie_word_embeddings = False
-        self.model.save_pretrained(str(folder))
-        self.tokenizer.save_pretrained(str(folder))
-
-    def save_adapter(self, folder: Path | str) -> None:
-        """Write the adapter alone in peft's format. Raises ModelError without an adapter."""
-        if not isinstance(self.model, PeftModel):
-            raise ModelError("The policy has no adapter to save.")
-        self.model.save_pretrained(str(folder))
-        # peft writes a model card that nobody filled in.
-        (Path(folder) / "README.md").unlink(missing_ok=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
-from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from rlhf import adapters
 from rlhf.artifacts import artifact_hash
 from rlhf.exceptions import ModelError
 from rlhf.models import Policy, PromptState
@@ -43,10 +43,11 @@ class RewardScorer(Protocol):
 
 def shares_encoder(policy: Policy) -> bool:
     """True when no adapter changes how a prompt is read, so that all adapters and the anchor can share the reading."""
-    if policy.kind != "seq2seq":
+    if policy.kind != "seq2seq" or (policy.soft_prompt is not None and not policy.soft_prompt.part_of_anchor):
         return False
+    # Not by the word “encoder” in a name: what the encoder holds is what it reads with, its embedding included.
     changed = ("lora_", "modules_to_save")
-    names = [name for name, _parameter in policy.model.named_parameters() if "encoder." in name]
+    names = [name for name, _parameter in policy.base.get_encoder().named_parameters()]
     return not any(part in name for name in names for part in changed)
 
 
@@ -288,7 +289,6 @@ def _load_bodies(folder: Path, anchor: Path, settings: RewardSettings) -> dict[s
     if settings.adaptation == "full":
         return {name: Policy.load(folder / name, **limits) for name in names}
     body = Policy.load(anchor, **limits)
-    body.model = PeftModel.from_pretrained(body.model, str(folder / names[0]), adapter_name=names[0]).eval()
-    for name in names[1:]:
-        body.model.load_adapter(str(folder / name), adapter_name=name)
+    for name in names:
+        body.model = adapters.load(body.model, folder / name, name=name)
     return dict.fromkeys(names, body)

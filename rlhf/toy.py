@@ -14,6 +14,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from rlhf.artifacts import read_artifact
 from rlhf.config import SFTConfig, to_mapping
+from rlhf.exceptions import ConfigError
 from rlhf.models import Policy
 from rlhf.toy_dialogues import SCENARIOS, Dialogue, Facts, dialogues, examples_of, seeded
 from rlhf.toy_flaws import FLAWS, flawed_by, flawed_reference, sft_examples
@@ -120,7 +121,11 @@ def train_tiny_policy_on(
     reporter: Reporter,
     config: SFTConfig = SFT_ON_FILES,
 ) -> Artifact:
-    """A tiny policy from nothing on other people's examples."""
+    """A tiny policy from nothing on other people's examples. Raises ConfigError for a method that needs a base."""
+    if config.method != "full":
+        raise ConfigError(
+            f"The tiny policy is made from nothing, where {config.method} has no base: set method to full."
+        )
     texts = (text for one in examples for text in (one.prompt, one.target))
     policy = new_policy(texts, seed=seed, vocabulary=VOCABULARY_ON_FILES)
     return train_sft(config, policy, examples, validation, out, seed=seed, reporter=reporter)
@@ -145,7 +150,8 @@ def _tokenizer_texts(training: Sequence[Dialogue], examples: Sequence[Example]) 
 def _cache_key(seed: int, count: int) -> str:
     """A hash of everything the policy is made from: settings, the source of corpus and training, torch's version."""
     here = Path(__file__).parent
-    sources = sorted([*here.glob("toy*.py"), here / "train_sft.py", here / "training.py"])
+    trainer = [here / f"{name}.py" for name in ("train_sft", "sft_methods", "training", "optimisers")]
+    sources = sorted([*here.glob("toy*.py"), *trainer])
     code = hashlib.sha256(b"".join(path.read_bytes() for path in sources if path.name != "toy_judge.py")).hexdigest()
     key = {
         "code": code,

@@ -106,6 +106,8 @@ def train_policy_gradient(
 class PolicyGradient:
     """The loop's task: a step is a rollout and ``epochs`` passes over it."""
 
+    paged = False
+
     def __init__(
         self,
         name: str,

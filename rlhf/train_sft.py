@@ -1,14 +1,14 @@
-"""Supervised fine-tuning of a policy on prompts and targets, of all weights or by LoRA."""
+"""Supervised fine-tuning of a policy on prompts and targets: full, LoRA, QLoRA or prompt tuning."""
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from rlhf import parallel
+from rlhf import parallel, sft_methods
 from rlhf.artifacts import save_artifact
 from rlhf.checkpoints import checkpoints_of, remove_checkpoints
 from rlhf.config import SFTConfig, to_mapping
@@ -39,24 +39,21 @@ def train_sft(
     seed: int,
     reporter: Reporter,
 ) -> Artifact:
-    """Train ``policy`` in place and save it to ``out`` in the hub's format, an adapter merged into the weights.
+    """Train ``policy`` in place by ``config.method`` and save it to ``out``, as `rlhf.sft_methods` says.
 
     Examples over the policy's limits are left out, counted and reported. Raises DataError when none is left,
-    and Cancelled. A broken run with ``checkpoint_every`` goes on from its last checkpoint, beside ``out``.
+    ModelError for a policy that the method cannot train (qlora needs one loaded with ``nf4``), and Cancelled. A broken
+    run with ``checkpoint_every`` goes on from its last checkpoint, beside ``out``.
     """
-    # 1. Token ids, once.
+    # 1. What is trained; a soft prompt takes some of the tokens that a prompt may have.
     reporter = parallel.reporter_of(reporter)
+    rate = sft_methods.prepare(config, policy, seed=seed)
+
+    # 2. Token ids, once.
     pairs, too_long = _encode(policy, examples, "training", reporter)
     held_out, _ = _encode(policy, validation, "validation", reporter)
     if not pairs:
         raise DataError(f"None of the {len(examples)} training examples fits the policy: raise its limits.")
-
-    # 2. What is trained. The weights are kept in fp32: small steps would be lost in bf16.
-    policy.model.float()
-    if config.lora is None:
-        policy.model.requires_grad_(requires_grad=True)
-    else:
-        policy.add_lora(config.lora, seed=seed)
     task = Examples(
         name="Supervised fine-tuning",
         parameters=policy.parameters_trainable(),
@@ -68,28 +65,27 @@ def train_sft(
         seed=seed,
         data=hashlib.sha256(repr(pairs).encode()).hexdigest(),
         measure=(lambda step: _validate(policy, held_out, config.batch_size)) if held_out else None,
+        paged=sft_methods.paged(config, policy),
     )
-    trainable, total = policy.count_parameters()
 
     # 3. Train; the adapter's own dropout is the only one that can be on.
     _adapter_dropout(policy, on=True)
-    loop = replace(loop_config(config), evaluate_every=config.evaluate_every or task.steps_an_epoch)
+    every = config.evaluate_every or task.steps_an_epoch
+    loop = loop_config(config, learning_rate=rate, evaluate_every=every)
     outcome = train(loop, task, seed=seed, reporter=reporter, checkpoint=checkpoints_of(out))
     policy.model.eval()
 
     # 4. Save.
-    policy.merge()
-    facts = {
-        "method": "full" if config.lora is None else "lora",
+    facts = sft_methods.facts(config, policy) | {
+        "learning_rate": rate,
         "examples": len(pairs),
         "too_long": too_long,
         "steps": outcome.steps,
         "stopped": outcome.stopped,
-        "trained_parameters": trainable,
-        "adapted_parameters": total,
         "config": to_mapping(config),
         **outcome.metrics,
     }
+    policy.merge()
     artifact = save_artifact(out, policy, policy.save, facts)
     remove_checkpoints(checkpoints_of(out))
     return artifact

@@ -64,6 +64,10 @@ class Task(Protocol):
         """A learning rate for each parameter; None: all have the config's."""
 
     @property
+    def paged(self) -> bool:
+        """Whether the optimiser's state may leave a GPU that runs short of memory."""
+
+    @property
     def steps(self) -> int:
         """Steps of the whole training."""
 
@@ -146,6 +150,7 @@ class _Loop:
             epsilon=config.adam_epsilon,
             max_gradient_norm=config.max_gradient_norm,
             micro_batch=config.micro_batch,
+            paged=task.paged,
             reporter=self._reporter,
         )
         self.step = 0

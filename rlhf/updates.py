@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rlhf import parallel
 from rlhf.config import require
 from rlhf.exceptions import Cancelled
+from rlhf.optimisers import adamw
 from rlhf.types import Reporter
 
 Metrics = Mapping[str, float]
@@ -38,6 +39,7 @@ class Updates:
         epsilon: float,
         max_gradient_norm: float,
         micro_batch: int,
+        paged: bool,
         reporter: Reporter,
     ) -> None:
         require(bool(parameters), "There is nothing to train: no parameter wants a gradient.")
@@ -50,10 +52,8 @@ class Updates:
         self._accelerator = Accelerator(
             cpu=not torch.cuda.is_available(), mixed_precision="bf16" if _has_bf16() else "no"
         )
-        self._adam = torch.optim.AdamW(
-            [{"params": group, "lr": rate} for rate, group in by_rate.items()],
-            weight_decay=weight_decay, eps=epsilon, fused=True,
-        )  # fmt: skip
+        groups = [{"params": group, "lr": rate} for rate, group in by_rate.items()]
+        self._adam = adamw(groups, weight_decay=weight_decay, epsilon=epsilon, paged=paged)
         self._done = 0
 
     def __call__(self, rows: Sequence[int], weights: Sequence[float], loss: Loss) -> dict[str, float]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from rlhf.config import SamplingConfig, SFTConfig, to_mapping
+from rlhf.config import SamplingConfig, SFTConfig, require, to_mapping
 from rlhf.evaluation_config import EvaluateConfig
 from rlhf.exceptions import ConfigError
 from rlhf.toy_settings import SFT_ON_FILES
@@ -62,9 +62,15 @@ def config_parse(kind: str, mapping: Mapping[str, Any], *, preset: str = "flan")
     """The dataclass of ``kind``. Raises ConfigInvalid on an unknown key or a value out of range."""
     given = {**TOY_SFT, **mapping} if kind == RunKind.SFT and preset == "tiny" else mapping
     try:
-        return with_preset(CONFIGS[kind], {"preset": preset, **given})
+        config = with_preset(CONFIGS[kind], {"preset": preset, **given})
+        if kind == RunKind.SFT and preset == "tiny":
+            require(
+                config.method == "full",
+                f"method is {config.method}, but the tiny policy is made from nothing: only full can train it",
+            )
     except ConfigError as error:
         raise ConfigInvalid(f"{kind}: {error}", fields={"config": [str(error)]}) from error
+    return config
 
 
 def config_validate(kind: str, mapping: Mapping[str, Any], *, preset: str) -> dict[str, Any]:

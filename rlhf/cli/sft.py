@@ -31,6 +31,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
 
         policy = Policy.load(
             options.model,
+            nf4=config.method == "qlora",
             max_prompt_tokens=options.max_prompt_tokens,
             max_completion_tokens=options.max_completion_tokens,
         )
@@ -42,7 +43,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
 COMMAND = Command(
     name="sft",
     summary="fine-tune a model on prompts and targets",
-    writes=WRITES.format(what="the model in the hub's format, an adapter merged"),
+    writes=WRITES.format(what="the model in the hub's format, an adapter merged (a soft prompt beside it)"),
     settings=(SFTConfig,),
     options=_options,
     run=_run,

@@ -47,9 +47,18 @@ def train_into(
 
 def summary(artifact: Artifact) -> str:
     """The trained share and the size of a result, in words."""
-    trained, total = artifact.trainable_parameters, artifact.total_parameters
+    # Of a merged adapter the artifact's own counts say nothing any more.
+    trained = _whole(artifact, "trained_parameters", artifact.trainable_parameters)
+    total = _whole(artifact, "adapted_parameters", artifact.total_parameters)
     share = f"{trained:,} of {total:,} parameters trained ({trained / max(total, 1):.2%})"
-    return f"{artifact.path}: {share}, {size_words(artifact.size_bytes)} on disk, sha256 {artifact.sha256}"
+    adapter = artifact.facts.get("adapter_bytes")
+    beside = f", the adapter alone {size_words(adapter)}" if isinstance(adapter, int) else ""
+    return f"{artifact.path}: {share}, {size_words(artifact.size_bytes)} on disk{beside}, sha256 {artifact.sha256}"
+
+
+def _whole(artifact: Artifact, name: str, other: int) -> int:
+    found = artifact.facts.get(name)
+    return found if isinstance(found, int) else other
 
 
 def size_words(size: int) -> str:

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from rlhf import toy
+from rlhf.config import SFTConfig
+from rlhf.exceptions import ConfigError
 from rlhf.models import Policy
 from rlhf.toy import dialogues, examples_of, new_policy, train_tiny_policy, train_tiny_policy_on
-from rlhf.types import Artifact, Example
+from rlhf.types import Artifact, Example, Silent
 from tests.rlhf.reporters import Told
 
 FEW = 64  # two steps
@@ -89,3 +91,9 @@ def test_it_is_trained_on_other_examples_too(tmp_path: Path) -> None:
 def test_evaluation_examples_are_correct_summaries() -> None:
     chosen = dialogues(0, 20, "test")
     assert [example.target for example in examples_of(chosen)] == [one.references[0] for one in chosen]
+
+
+def test_a_method_that_needs_a_base_is_refused(tmp_path: Path) -> None:
+    examples = [Example("anna meets bob", "anna"), Example("carla", "carla")]
+    with pytest.raises(ConfigError, match="where lora has no base: set method to full"):
+        train_tiny_policy_on(examples, [], tmp_path, seed=0, reporter=Silent(), config=SFTConfig(method="lora"))

@@ -81,6 +81,19 @@ def test_the_anchor_is_trained_on_the_projects_references(lab):
     assert run.metrics.filter(name="loss").exists()
 
 
+@pytest.mark.parametrize("method", ["lora", "prompt", "qlora"])
+def test_every_method_of_sft_makes_an_anchor_that_writes_completions(lab, method):
+    config = {"method": method, "epochs": 1, "batch_size": 4}
+    run_create(project=lab, kind="sft", inputs={"examples": "references"}, config=config)
+    run_drain(project=lab)
+    anchor = project_anchor(lab)
+    assert anchor.facts["method"] == method
+    assert 0 < anchor.facts["trainable_percent"] < 50
+    run_create(project=lab, kind="generate", config=SHORT)
+    (run,) = run_drain(project=lab)
+    assert run.output["completions"] == 64
+
+
 def test_a_second_sft_run_does_not_move_the_anchor(with_anchor):
     first = project_anchor(with_anchor)
     run_create(project=with_anchor, kind="sft")

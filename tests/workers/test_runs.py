@@ -52,6 +52,12 @@ def test_a_value_out_of_range_is_refused(project, anchor):
         run_create(project=project, kind="generate", config={"top_p": 1.5})
 
 
+def test_a_policy_made_from_nothing_has_no_base_for_an_adapter(project):
+    project.base_model = "toy"
+    with pytest.raises(ConfigInvalid, match="method is lora, but the tiny policy is made from nothing"):
+        run_create(project=project, kind="sft", config={"method": "lora"})
+
+
 def test_an_unknown_input_names_the_nearest(project, anchor):
     with pytest.raises(ConfigInvalid, match="Did you mean 'policy'"):
         run_create(project=project, kind="generate", inputs={"polcy": "x"})

@@ -57,7 +57,7 @@ def _trained(context: Context) -> Artifact:
         return train_tiny_policy_on(
             training, validation, context.draft, config=context.config, seed=seed, reporter=reporter
         )
-    policy = Policy.load(context.project.base_model)
+    policy = Policy.load(context.project.base_model, nf4=context.config.method == "qlora")
     return train_sft(context.config, policy, training, validation, context.draft, seed=seed, reporter=reporter)
 
 

@@ -29,13 +29,25 @@ PPO = (
 
 
 def test_sft_writes_a_model_and_says_what_it_is(run: Run, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(*SFT, "--validation", "prompts.jsonl", "--set", "epochs=2", "--set", "lora.rank=2") == 0
+    assert run(*SFT, "--validation", "prompts.jsonl", "--set", "epochs=2") == 0
     artifact = read_artifact(folder / "out")
     assert artifact.facts["steps"] == 2
     (line,) = capsys.readouterr().out.splitlines()
-    assert f"of {artifact.total_parameters:,} parameters trained (" in line
+    assert f"of {artifact.total_parameters:,} parameters trained (100.00%)" in line
     assert "kB on disk" in line
     assert artifact.sha256 in line
+
+
+@pytest.mark.parametrize("method", ["lora", "prompt", "qlora"])
+def test_sft_tells_the_trainable_share_and_the_adapters_size(
+    run: Run, folder: Path, capsys: pytest.CaptureFixture[str], method: str
+) -> None:
+    assert run(*SFT, "--set", f"method={method}") == 0
+    facts = read_artifact(folder / "out").facts
+    trained, total = facts["trained_parameters"], facts["adapted_parameters"]
+    told = capsys.readouterr().out
+    assert f"{trained:,} of {total:,} parameters trained ({facts['trainable_percent']:.2f}%)" in told
+    assert "the adapter alone " in told
 
 
 def test_a_reward_model_then_ppo_and_rloo_against_it(

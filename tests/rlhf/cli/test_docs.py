@@ -94,7 +94,7 @@ def test_help_says_what_is_written_and_every_setting(command: Any) -> None:
 def test_help_lists_a_setting_with_its_default_and_its_comment() -> None:
     lines = list(settings_lines(SFTConfig))
     assert "  epochs = 1.0                       passes over the examples; may be a part of one" in lines
-    assert any(line.startswith('  lora = "none" ') for line in lines)
+    assert any(line.startswith('  learning_rate = "none" ') for line in lines)
     assert any(line.startswith("  lora.rank = 32 ") for line in lines)
     keys = {line.split(" = ")[0].strip() for line in lines}
     for key in keys - {key for key in keys if key.startswith("lora.")}:
