@@ -12,11 +12,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rlhf.conversations import prompt_of
 from rlhf.exceptions import DataError
+from rlhf.prompting import TEMPLATES, PromptFormat, RawPrompt, Shot, raw_text
 from rlhf.types import Example, Prompt, Ranking
 
-PROMPT_FIELDS = ("dialogue", "prompt")
 REFERENCE_FIELDS = ("summaries", "references", "summary")
+PLAIN = TEMPLATES["plain"]
 Row = Mapping[str, object]
 
 
@@ -25,41 +27,48 @@ def text_id(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read_prompts(path: Path | str, template: str = "{prompt}") -> list[Prompt]:
-    """Prompts of a JSONL or CSV file (``.gz`` too): `dialogue` or `prompt`; `id`; references if there are any.
+def read_prompts(path: Path | str, template: PromptFormat | str = PLAIN) -> list[Prompt]:
+    """Prompts of a JSONL or CSV file (``.gz`` too): `dialogue`, `prompt` or `messages`; `id`; references if there are
+    any.
 
-    References stand in `summaries`, `references` or `summary`, a text or a list. Without an `id` the
-    prompt's hash is its id. Raises DataError for an unreadable file, an empty prompt or a repeated id.
+    A prompt is a text or a list of turns. References stand in `summaries`, `references` or `summary`, a text or a
+    list; without any, the last of `messages` is one where it is the assistant's. Without an `id` the prompt's hash is
+    its id. Raises DataError for an unreadable file, an empty prompt or a repeated id.
     """
+    format_ = _format(template)
     prompts: dict[str, Prompt] = {}
     for where, row in _rows(Path(path)):
-        raw = _prompt(row, where)
-        given = row.get("id")
-        name = text_id(raw) if given is None or given == "" else str(given)
+        raw, references = _row(row, where)
+        given, own = row.get("id"), text_id(raw_text(raw))
+        name = own if given is None or given == "" else str(given)
         if name in prompts:
-            what = "this prompt" if name == text_id(raw) else f"the id {name!r}"
+            what = "this prompt" if name == own else f"the id {name!r}"
             raise DataError(f"{where}: {what} occurs twice: remove one of the lines, or give each an id of its own.")
-        prompts[name] = Prompt(name, template.replace("{prompt}", raw), _references(row, where))
+        prompts[name] = Prompt(name, _applied(format_, raw, where), references)
     return list(prompts.values())
 
 
-def read_examples(path: Path | str, template: str = "{prompt}") -> list[Example]:
+def read_examples(path: Path | str, template: PromptFormat | str = PLAIN) -> list[Example]:
     """Supervised pairs of the same files: one for each reference of each prompt. A prompt without one is an error."""
-    examples: list[Example] = []
-    for where, row in _rows(Path(path)):
-        raw, references = _prompt(row, where), _references(row, where)
-        if not references:
-            raise DataError(f"{where}: no reference: give {', '.join(REFERENCE_FIELDS)} (a text or a list of texts).")
-        examples += [Example(template.replace("{prompt}", raw), reference) for reference in references]
-    return examples
+    format_ = _format(template)
+    return [Example(_applied(format_, shot.prompt, where), shot.target) for where, shot in _pairs(Path(path))]
 
 
-def read_rankings(path: Path | str, template: str = "{prompt}") -> list[Ranking]:
+def read_shots(path: Path | str) -> list[Shot]:
+    """The same pairs as examples to show before a prompt: raw, one for each prompt, with its first reference."""
+    shots: dict[str, Shot] = {}
+    for _where, shot in _pairs(Path(path)):
+        shots.setdefault(raw_text(shot.prompt), shot)
+    return list(shots.values())
+
+
+def read_rankings(path: Path | str, template: PromptFormat | str = PLAIN) -> list[Ranking]:
     """Rankings of a snapshot: `rankings.jsonl`, the same gzipped, or its Parquet file.
 
     ``prompt_id`` is the hash of the raw prompt; ``prompt`` is what the model reads (template applied).
     """
-    return [_ranking(row, where, template) for where, row in _rows(Path(path))]
+    format_ = _format(template)
+    return [_ranking(row, where, format_) for where, row in _rows(Path(path))]
 
 
 def read_completions(path: Path | str) -> dict[str, list[str]]:
@@ -80,16 +89,31 @@ def pairs_of(ranking: Ranking) -> list[tuple[int, int, bool]]:
     return [(i, j, place[i] == place[j]) for rank, i in enumerate(order) for j in order[rank + 1 :]]
 
 
-def _prompt(row: Row, where: str) -> str:
-    for field in PROMPT_FIELDS:
-        value = row.get(field)
-        if isinstance(value, str) and value.strip():
-            return value
-        if value is not None:
-            raise DataError(f"{where}: {field} must be a text that is not empty, not {value!r}.")
-    raise DataError(
-        f"{where}: no prompt: a line needs {' or '.join(PROMPT_FIELDS)}; it has {', '.join(row) or 'nothing'}."
-    )
+def _format(template: PromptFormat | str) -> PromptFormat:
+    return PromptFormat(template) if isinstance(template, str) else template
+
+
+def _applied(format_: PromptFormat, raw: RawPrompt, where: str) -> str:
+    try:
+        return format_.apply(raw)
+    except DataError as error:
+        raise DataError(f"{where}: {error}.") from error
+
+
+def _pairs(path: Path) -> Iterator[tuple[str, Shot]]:
+    """(“file, line n”, a raw prompt with one of its references)."""
+    for where, row in _rows(path):
+        raw, references = _row(row, where)
+        if not references:
+            raise DataError(f"{where}: no reference: give {', '.join(REFERENCE_FIELDS)} (a text or a list of texts).")
+        for reference in references:
+            yield where, Shot(raw, reference)
+
+
+def _row(row: Row, where: str) -> tuple[RawPrompt, tuple[str, ...]]:
+    """A prompt and its references."""
+    raw, answer = prompt_of(row, where)
+    return raw, _references(row, where) or (() if answer is None else (answer,))
 
 
 def _references(row: Row, where: str) -> tuple[str, ...]:
@@ -104,10 +128,11 @@ def _references(row: Row, where: str) -> tuple[str, ...]:
     return ()
 
 
-def _ranking(row: Row, where: str, template: str) -> Ranking:
-    raw, completions, groups = row.get("prompt"), row.get("completions"), row.get("groups")
-    if not isinstance(raw, str) or not raw.strip():
-        raise DataError(f"{where}: a ranking needs the text of its prompt.")
+def _ranking(row: Row, where: str, format_: PromptFormat) -> Ranking:
+    completions, groups = row.get("completions"), row.get("groups")
+    if not row.get("prompt"):
+        raise DataError(f"{where}: a ranking needs its prompt, a text or a list of turns.")
+    raw, _answer = prompt_of({"prompt": row["prompt"]}, where)
     if not isinstance(completions, list) or not all(isinstance(text, str) for text in completions):
         raise DataError(f"{where}: completions must be a list of texts.")
     if not isinstance(groups, list) or not all(isinstance(group, list) and group for group in groups):
@@ -119,8 +144,8 @@ def _ranking(row: Row, where: str, template: str) -> Ranking:
     if split not in ("train", "validation", "test"):
         raise DataError(f"{where}: split must be train, validation or test, not {row.get('split')!r}.")
     return Ranking(
-        prompt_id=text_id(raw),
-        prompt=template.replace("{prompt}", raw),
+        prompt_id=text_id(raw_text(raw)),
+        prompt=_applied(format_, raw, where),
         completions=tuple(completions),
         groups=tuple(tuple(group) for group in groups),
         annotator=str(row.get("annotator", "")),

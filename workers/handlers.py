@@ -5,7 +5,7 @@ from typing import Any
 from django.dispatch import receiver
 
 from annotation.models import Project
-from annotation.signals import base_model_chosen, prompts_imported
+from annotation.signals import base_model_chosen, prompt_template_chosen, prompts_imported
 from workers import dispatch
 
 
@@ -25,3 +25,11 @@ def base_model_refuse(sender: object, project: Project, name: str, **kwargs: Any
 
     base_model_free(project)
     base_model_check(name)
+
+
+@receiver(prompt_template_chosen)
+def prompt_template_refuse(sender: object, project: Project, template: str, **kwargs: Any) -> None:
+    """A template that could not be filled in is refused where it is written, not by the first run."""
+    from workers.services import template_check
+
+    template_check(template)

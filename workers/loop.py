@@ -25,7 +25,7 @@ from workers import dispatch, storage
 from workers.loop_measure import MAX_COMPLETION_TOKENS, Yardstick
 from workers.models import ModelVersion, Round
 from workers.pipelines.models import policy_load
-from workers.services import project_anchor, round_start, run_create, run_drain
+from workers.services import project_anchor, project_format, round_start, run_create, run_drain
 from workers.simulation import Oracle, rankings_simulate, toy_batch
 
 SLUG = "loop"
@@ -144,12 +144,8 @@ class Loop:
     def _fitting(self, prompts: Sequence[Prompt]) -> list[Prompt]:
         """The prompts that the policy reads whole; the others are counted and reported. DataError when none is left."""
         policy = policy_load(self.project, project_anchor(self.project), max_completion_tokens=MAX_COMPLETION_TOKENS)
-        template = self.project.prompt_template
-        kept = [
-            one
-            for one in prompts
-            if policy.prompt_length(template.replace("{prompt}", one.text)) <= policy.max_prompt_tokens
-        ]
+        template = project_format(self.project)
+        kept = [one for one in prompts if policy.prompt_length(template.apply(one.text)) <= policy.max_prompt_tokens]
         if len(kept) < len(prompts):
             self.reporter.event(
                 "warning",

@@ -25,7 +25,7 @@ from rlhf.types import Interval, Prompt, Reporter
 from workers.config import preset_of
 from workers.models import ModelVersion
 from workers.pipelines.models import folder, policy_load
-from workers.services import policy_current, project_anchor
+from workers.services import policy_current, project_anchor, project_format
 from workers.simulation import Oracle
 
 MAX_COMPLETION_TOKENS = 64
@@ -117,7 +117,7 @@ class Yardstick:
         return [[one.text for one in row] for row in result.completions]
 
     def _templated(self, prompt: Prompt) -> str:
-        return self.project.prompt_template.replace("{prompt}", prompt.text)
+        return project_format(self.project).apply(prompt.text)
 
     def _utility(self, prompt: Prompt, text: str) -> float:
         return self.oracle.utility(external_id=prompt.id, references=prompt.references, text=text)

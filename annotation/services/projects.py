@@ -9,7 +9,7 @@ from annotation.distribution import lease_end
 from annotation.exceptions import Conflict, InvalidInput, NotFound, StaleTransition
 from annotation.models import Assignment, AssignmentState, Membership, Project, Role
 from annotation.services.audit import audit_record
-from annotation.signals import base_model_chosen
+from annotation.signals import base_model_chosen, prompt_template_chosen
 from annotation.texts import text_problem
 from annotation.users import User
 
@@ -75,6 +75,8 @@ def _apply(project: Project, values: dict[str, Any]) -> None:
     fields = {name: [problem] for name in EDITABLE if (problem := _problem(name, getattr(project, name)))}
     if fields:
         raise InvalidInput(" ".join(messages[0] for messages in fields.values()), fields=fields)
+    if "prompt_template" in values:
+        prompt_template_chosen.send(sender=Project, project=project, template=project.prompt_template)
     try:
         project.full_clean(exclude=["created_by"], validate_unique=False, validate_constraints=False)
     except ValidationError as error:

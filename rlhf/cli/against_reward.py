@@ -23,8 +23,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console, cls: type[object], load: Callable[[], Train]) -> None:
     """Read everything, then ``load`` the trainer (and torch with it) and train."""
     config = settings_of(cls, options)
-    prompts = prompts_of(options.prompts, options.template)
-    held_out = prompts_of(options.held_out, options.template)
+    prompts = prompts_of(options.prompts, options)
+    held_out = prompts_of(options.held_out, options)
 
     def train(out: Path) -> Artifact:
         from rlhf.loading import found

@@ -21,8 +21,8 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     config = settings_of(DPOConfig, options)
-    rankings = rankings_of(options.rankings, options.template)
-    held_out = prompts_of(options.held_out, options.template) if options.held_out else []
+    rankings = rankings_of(options.rankings, options)
+    held_out = prompts_of(options.held_out, options) if options.held_out else []
 
     def train(out: Path) -> Artifact:
         from rlhf.loading import found

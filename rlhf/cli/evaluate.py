@@ -9,10 +9,11 @@ from typing import Any
 from rlhf.cli.command import Command
 from rlhf.cli.console import Console
 from rlhf.cli.inputs import prompts_of
-from rlhf.cli.options import REWARD, add, add_common, add_template
+from rlhf.cli.options import REWARD, add, add_common
 from rlhf.cli.places import check_inputs, is_stream, result_file, write_whole
 from rlhf.cli.settings import given
 from rlhf.evaluation_config import EvaluateConfig, PredictionsConfig
+from rlhf.prompt_options import DEFAULTS, add_prompt_options
 from rlhf.training_config import with_preset
 
 WRITES = """\
@@ -43,7 +44,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", "--out", dest="out", type=Path, metavar="OUT", help="file for the figures")
     add(parser, ("--toxicity", "auto, profanity-proxy, or a classifier's hub name or folder (auto)", str, False))
     add_common(parser)
-    add_template(parser)
+    add_prompt_options(parser)
 
 
 def _names(text: str) -> list[str]:
@@ -56,8 +57,8 @@ def _usage(options: argparse.Namespace) -> str | None:
     wrong = [name for name in others if getattr(options, name) is not None]
     if options.predictions is None and wrong:
         return f"{_flag(wrong[0])} needs --predictions FILE"
-    if options.predictions is not None and options.template != "{prompt}":
-        wrong.append("template")
+    if options.predictions is not None:
+        wrong += [name for name, usual in DEFAULTS.items() if getattr(options, name) != usual]
     if wrong:
         return f"{_flag(wrong[0])} belongs to the evaluation of a policy, not to --predictions"
     lacking = [name for name in mine[:2] if getattr(options, name) is None]
@@ -94,7 +95,7 @@ def _predictions(options: argparse.Namespace, console: Console) -> tuple[Any, It
 
 def _policy(options: argparse.Namespace, console: Console) -> tuple[Any, Iterator[tuple[str, Any]]]:
     config = with_preset(EvaluateConfig, given(options) | _said(options, "toxicity"))
-    prompts = prompts_of(options.prompts, options.template)
+    prompts = prompts_of(options.prompts, options)
 
     from rlhf.artifacts import plain
     from rlhf.evaluate import evaluate

@@ -8,10 +8,11 @@ from typing import Any
 from rlhf.cli.command import Command
 from rlhf.cli.console import Console
 from rlhf.cli.inputs import prompts_of
-from rlhf.cli.options import MODEL, PROMPTS, add, add_common, add_limits, add_template, at_least
+from rlhf.cli.options import MODEL, PROMPTS, add, add_common, add_limits, at_least
 from rlhf.cli.places import check_inputs, result_file, write_whole
 from rlhf.cli.settings import settings_of
 from rlhf.config import SamplingConfig
+from rlhf.prompt_options import add_prompt_options
 
 WRITES = """\
   OUT                     one line for each prompt: {"id": …, "prompt": …, "completions": [N texts], "references": […]}
@@ -25,13 +26,13 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=at_least(1), default=64, help="rows decoded at a time (64)")
     parser.add_argument("--distinct", action="store_true", help="draw repeated texts again")
     add_common(parser)
-    add_template(parser)
+    add_prompt_options(parser)
     add_limits(parser, "room for a completion, at least max_new_tokens")
 
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     sampling = settings_of(SamplingConfig, options)
-    prompts = prompts_of(options.prompts, options.template)
+    prompts = prompts_of(options.prompts, options)
     if console.leads:
         check_inputs("--out", options.out, options)
         result_file("--out", options.out, _is_ours)

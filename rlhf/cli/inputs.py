@@ -1,35 +1,31 @@
 """What a command reads: files of the data module, none of them empty."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from rlhf.data import read_examples, read_prompts, read_rankings
-from rlhf.exceptions import ConfigError, DataError
+from rlhf.exceptions import DataError
+from rlhf.prompt_options import prompt_format
 from rlhf.types import Example, Prompt, Ranking
 
 T = TypeVar("T")
 
 
-def prompts_of(path: Path, template: str) -> list[Prompt]:
+def prompts_of(path: Path, options: argparse.Namespace) -> list[Prompt]:
     """Raises DataError for a bad line and for a file without prompts."""
-    return _some(path, "prompts", read_prompts(path, _checked(template)))
+    return _some(path, "prompts", read_prompts(path, prompt_format(options)))
 
 
-def examples_of(path: Path, template: str) -> list[Example]:
+def examples_of(path: Path, options: argparse.Namespace) -> list[Example]:
     """Raises DataError for a bad line and for a file without examples."""
-    return _some(path, "examples", read_examples(path, _checked(template)))
+    return _some(path, "examples", read_examples(path, prompt_format(options)))
 
 
-def rankings_of(path: Path, template: str) -> list[Ranking]:
+def rankings_of(path: Path, options: argparse.Namespace) -> list[Ranking]:
     """Raises DataError for a bad line and for a file without rankings."""
-    return _some(path, "rankings", read_rankings(path, _checked(template)))
-
-
-def _checked(template: str) -> str:
-    if "{prompt}" not in template:
-        raise ConfigError(f"--template must hold {{prompt}}, the prompt's place, not {template!r}.")
-    return template
+    return _some(path, "rankings", read_rankings(path, prompt_format(options)))
 
 
 def _some(path: Path, what: str, found: Sequence[T]) -> list[T]:

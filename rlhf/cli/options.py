@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from rlhf.prompt_options import add_prompt_options
 from rlhf.training_config import PRESETS
 
 Option = tuple[str, str, Any, bool]  # name, words for --help, type, whether it must be there
@@ -31,18 +32,13 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=at_least(0), default=0, help="the same seed gives the same result (0)")
 
 
-def add_template(parser: argparse.ArgumentParser) -> None:
-    """How a prompt is put before the model."""
-    parser.add_argument("--template", default="{prompt}", help="what the model reads; {prompt} is the prompt's place")
-
-
 def add_training(parser: argparse.ArgumentParser) -> None:
     """What every training has."""
     parser.add_argument("--out", type=Path, required=True, help="folder for the trained model")
     parser.add_argument("--overwrite", action="store_true", help="replace the finished result in --out")
     parser.add_argument("--logs", type=Path, metavar="DIR", help="folder for its logs (OUT.logs)")
     add_common(parser)
-    add_template(parser)
+    add_prompt_options(parser)
 
 
 def add_limits(parser: argparse.ArgumentParser, what: str) -> None:

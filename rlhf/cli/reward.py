@@ -18,17 +18,15 @@ from rlhf.types import Artifact, Prompt, Ranking
 def _options(parser: argparse.ArgumentParser) -> None:
     add(parser, ANCHOR, RANKINGS)
     add(parser, ("--prompts", "prompts for its normalisation; else those of the training rankings", Path, False))
-    add(
-        parser, ("--newest", "the newest policy's completions (by generate): accuracy on them is told", Path, False)
-    )
+    add(parser, ("--newest", "the newest policy's completions (by generate): accuracy on them is told", Path, False))
     add_training(parser)
 
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     config = settings_of(RewardConfig, options)
-    rankings = rankings_of(options.rankings, options.template)
+    rankings = rankings_of(options.rankings, options)
     newest = _newest(options.newest, rankings) if options.newest else None
-    samples = prompts_of(options.prompts, options.template) if options.prompts else _own_prompts(rankings)
+    samples = prompts_of(options.prompts, options) if options.prompts else _own_prompts(rankings)
 
     def train(out: Path) -> Artifact:
         from rlhf.loading import found

@@ -22,8 +22,8 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace, console: Console) -> None:
     config = settings_of(SFTConfig, options)
-    examples = examples_of(options.data, options.template)
-    validation = examples_of(options.validation, options.template) if options.validation else []
+    examples = examples_of(options.data, options)
+    validation = examples_of(options.validation, options) if options.validation else []
 
     def train(out: Path) -> Artifact:
         from rlhf.models import Policy

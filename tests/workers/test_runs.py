@@ -8,7 +8,16 @@ from annotation.services import project_create, project_update
 from workers import dispatch
 from workers.exceptions import ConfigInvalid, ModelMissing, NotReady
 from workers.models import Metric, Run, RunKind, RunState
-from workers.services import run_cancel, run_claim, run_create, run_fail, run_put_back, run_retry, run_succeed
+from workers.services import (
+    project_format,
+    run_cancel,
+    run_claim,
+    run_create,
+    run_fail,
+    run_put_back,
+    run_retry,
+    run_succeed,
+)
 
 
 def test_a_run_is_stored_with_every_default_and_sent_on_commit(
@@ -107,6 +116,32 @@ def test_a_project_cannot_choose_a_base_model_that_can_be_none(project, name, wh
     with pytest.raises(InvalidInput, match=why):
         project_create(actor=None, slug="other", name="Other", base_model=name)
     assert not Project.objects.filter(slug="other").exists()
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("{dialogue} {prompt}", r"The template has an unknown placeholder \{dialogue\}; it knows"),
+        ("{{prompt}}", r"The template has no \{prompt\}"),
+        ("{examples}{prompt}", "write the examples themselves into the template"),
+    ],
+)
+def test_a_project_cannot_choose_a_template_that_cannot_be_filled_in(project, template, why):
+    with pytest.raises(InvalidInput, match=why) as caught:
+        project_update(project=project, actor=None, prompt_template=template)
+    assert list(caught.value.fields) == ["prompt_template"]
+    with pytest.raises(InvalidInput, match=why):
+        project_create(actor=None, slug="other", name="Other", prompt_template=template)
+    assert not Project.objects.filter(slug="other").exists()
+    project.refresh_from_db()
+    assert project.prompt_template != template
+
+
+def test_a_template_with_examples_and_braces_as_text_is_a_projects(project):
+    template = 'A: lost it.\nIn short: A lost it.\n\n{prompt} {{examples}} {"json": 1}\nIn short:'
+    project = project_update(project=project, actor=None, prompt_template=template)
+    filled = 'A: lost it.\nIn short: A lost it.\n\nB {prompt} {examples} {"json": 1}\nIn short:'
+    assert project_format(project).apply("B {prompt}") == filled
 
 
 def test_the_base_model_stays_once_the_anchor_is_made(project, anchor, tmp_path):

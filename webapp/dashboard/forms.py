@@ -11,7 +11,7 @@ from workers.models import Algorithm
 
 HELP = {
     "guidelines": "Markdown. Annotators see it beside every task.",
-    "prompt_template": "What the model reads: {prompt} stands for the prompt.",
+    "prompt_template": "What the model reads: {prompt} stands for the prompt. Examples are written out, as text.",
     "completions_per_prompt": "How many completions are ranked in one task: 2 to 9.",
     "raters_per_task": "How many people rank each task: 1 to 9.",
     "overlap_share": "Share of the tasks that go to several people, so that agreement can be measured: 0 to 1.",

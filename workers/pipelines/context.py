@@ -14,6 +14,7 @@ from workers.models import ModelKind, ModelVersion, Run
 from workers.reporter import RunReporter
 from workers.services.prompts import prompts_path
 from workers.services.registry import model_get, project_anchor
+from workers.services.templates import project_format
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Context:
                     yield Prompt(id=row["id"], text=self.templated(row["text"]), references=tuple(row["references"]))
 
     def templated(self, text: str) -> str:
-        return self.project.prompt_template.replace("{prompt}", text)
+        return project_format(self.project).apply(text)
 
     def rankings(self) -> list[Ranking]:
         """The snapshot's rankings, template applied."""
@@ -63,7 +64,7 @@ class Context:
 
         snapshot = Snapshot.objects.get(project=self.project, sha256=self.input("snapshot"))
         return list(
-            read_rankings(storage.absolute(snapshot.path) / "rankings.jsonl", template=self.project.prompt_template)
+            read_rankings(storage.absolute(snapshot.path) / "rankings.jsonl", template=project_format(self.project))
         )
 
 

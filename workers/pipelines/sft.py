@@ -19,6 +19,7 @@ from workers.models import ModelKind
 from workers.pipelines.context import Context, Publish
 from workers.pipelines.publish import publish_model
 from workers.services.inputs import EXAMPLES_NONE, EXAMPLES_REFERENCES
+from workers.services.templates import project_format
 
 VALIDATION_SHARE = 0.05
 VALIDATION_LIMIT = 500
@@ -65,7 +66,7 @@ def _examples(context: Context) -> list[Example]:
     """A file's examples, or the project's own training prompts with their first reference; template applied."""
     source = context.input("examples")
     if source != EXAMPLES_REFERENCES:
-        return read_examples(storage.absolute(source), template=context.project.prompt_template)
+        return read_examples(storage.absolute(source), template=project_format(context.project))
     prompts = Prompt.objects.filter(project=context.project, split=Split.TRAIN).order_by("identity")
     return [
         Example(context.templated(prompt.text), str(prompt.references[0])) for prompt in prompts if prompt.references

@@ -9,6 +9,7 @@ from workers.services.recovery import runs_recover, runs_wake
 from workers.services.registry import model_get, model_newest, model_promote, policy_current, project_anchor
 from workers.services.rounds import round_advance, round_start
 from workers.services.runs import run_claim, run_create
+from workers.services.templates import project_format, template_check
 
 __all__ = [
     "base_model_check",
@@ -19,6 +20,7 @@ __all__ = [
     "model_promote",
     "policy_current",
     "project_anchor",
+    "project_format",
     "prompts_freeze",
     "round_advance",
     "round_start",
@@ -34,4 +36,5 @@ __all__ = [
     "run_succeed",
     "runs_recover",
     "runs_wake",
+    "template_check",
 ]

@@ -78,6 +78,22 @@ def test_dpo_trains_on_a_snapshot_and_is_then_measured(
     assert "reference_perplexity_before" in capsys.readouterr().out
 
 
+def test_examples_stand_before_each_prompt(run: Run, folder: Path) -> None:
+    (folder / "examples.jsonl").write_text(json.dumps({"dialogue": "bob is late", "summary": "late"}) + "\n")
+    (folder / "prompts.jsonl").write_text(json.dumps({"dialogue": "anna meets bob at noon"}) + "\n")
+    shown = ("--template", r"{examples}talk :\n{prompt}\n", "--examples", "examples.jsonl", "--shots", "1")
+    assert run(*GENERATE, "--out", "texts.jsonl", "--n", "1", *shown) == 0
+    row = json.loads((folder / "texts.jsonl").read_text().splitlines()[0])
+    assert row["prompt"] == "talk :\nbob is late\nlate\n\n\ntalk :\nanna meets bob at noon\n"
+
+
+def test_a_conversation_is_cut_to_a_window_of_its_turns(run: Run, folder: Path) -> None:
+    turns = [{"speaker": "anna", "text": "pizza ?"}, {"speaker": "bob", "text": "please"}]
+    (folder / "prompts.jsonl").write_text(json.dumps({"dialogue": turns}) + "\n")
+    assert run(*GENERATE, "--out", "texts.jsonl", "--window", "1", "--turn", "<{speaker}> {text}") == 0
+    assert json.loads((folder / "texts.jsonl").read_text())["prompt"] == "<bob> please"
+
+
 def test_generate_writes_a_line_for_each_prompt(run: Run, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*GENERATE, "--out", "texts.jsonl", "--n", "2") == 0
     rows = [json.loads(line) for line in (folder / "texts.jsonl").read_text().splitlines()]

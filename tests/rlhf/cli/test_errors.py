@@ -47,7 +47,7 @@ def fails(run: Run, capsys: Captured, *arguments: str) -> str:
         (SFT, "batch_size=2.5", "SFTConfig.batch_size must be a whole number, not 2.5"),
         (SFT, "batch_size=true", "SFTConfig.batch_size must be a whole number, not True"),
         (SFT, "schedule=cosine", "SFTConfig.schedule must be one of linear, constant, not 'cosine'"),
-        (SFT, "lora=8", 'SFTConfig.lora must be an object with keys, not 8'),
+        (SFT, "lora=8", "SFTConfig.lora must be an object with keys, not 8"),
         (SFT, "lora.rank=0", "SFTConfig.lora: rank must be at least 1, not 0"),
         (SFT, "lora.rank=none", "SFTConfig.lora.rank must be a whole number, not 'none'"),
         (SFT, "epochs=0", "epochs must be above 0, not 0.0"),
@@ -141,7 +141,21 @@ def test_files_that_are_missing_damaged_or_of_no_kind(run: Run, folder: Path, ca
 
 
 def test_a_template_without_its_place(run: Run, capsys: Captured) -> None:
-    assert "--template must hold {prompt}" in fails(run, capsys, *SFT, "--template", "Summarise:")
+    assert "{prompt}" in fails(run, capsys, *SFT, "--template", "Summarise:")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--template", "{text}"), "unknown placeholder {text}"),
+        (("--window", "2"), "line 1: a window of 2 turns needs"),
+        (("--shots", "2"), "--shots takes from the file of --examples"),
+        (("--examples", "prompts.jsonl", "--shots", "99"), "--shots must be from 0 to"),
+        (("--examples", "prompts.jsonl"), "template has no {examples}: the model would never see the"),
+    ],
+)
+def test_a_template_s_fault_is_named(run: Run, capsys: Captured, options: tuple[str, ...], message: str) -> None:
+    assert message in fails(run, capsys, *SFT, *options)
 
 
 def save_wrong(folder: Path, kind: str) -> None:
