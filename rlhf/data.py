@@ -78,7 +78,7 @@ def read_completions(path: Path | str) -> dict[str, list[str]]:
         texts = row.get("completions")
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise DataError(f"{where}: completions must be a list of texts, not {texts!r}.")
-        found.setdefault(_prompt(row, where), []).extend(texts)
+        found.setdefault(raw_text(_row(row, where)[0]), []).extend(texts)
     return found
 
 

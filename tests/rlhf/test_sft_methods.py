@@ -10,7 +10,7 @@ import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
 from rlhf import sft_methods
-from rlhf.checkpoints import artifact_hash, read_artifact
+from rlhf.artifacts import artifact_hash, read_artifact
 from rlhf.config import LoraSpec, SFTConfig, SFTLoraSpec, SoftPromptSpec, from_mapping, to_mapping
 from rlhf.exceptions import Cancelled, ConfigError, ModelError
 from rlhf.models import Policy

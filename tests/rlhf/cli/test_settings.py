@@ -45,9 +45,9 @@ def test_the_option_preset_stands_above_the_files(toml: Path) -> None:
     assert settings_of(PPOConfig, options(toml, preset="flan")).minibatch == 16
 
 
-def test_set_can_begin_and_end_a_nested_config() -> None:
-    assert settings_of(SFTConfig, options(None, "lora.rank=2")).lora is not None
-    assert settings_of(SFTConfig, options(None, "lora.rank=2", "lora=none")).lora is None
+def test_set_can_name_a_nested_setting_and_take_one_away() -> None:
+    assert settings_of(SFTConfig, options(None, "lora.rank=2")).lora.rank == 2
+    assert settings_of(PPOConfig, options(None, "kl_target=none")).kl_target is None
 
 
 @pytest.mark.parametrize(
