@@ -7,6 +7,7 @@ import torch
 from peft import LoraConfig, PeftConfig, PeftModel, PeftType, TaskType, get_peft_model
 from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+from safetensors import SafetensorError
 
 from rlhf.config import LoraSpec
 from rlhf.exceptions import ModelError
@@ -52,7 +53,7 @@ def type_of(folder: Path) -> PeftType:
         )
     try:
         config = PeftConfig.from_pretrained(str(folder))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"{folder / CONFIG_NAME} cannot be used: {error}") from error
     if config.peft_type not in (PeftType.LORA, PeftType.PROMPT_TUNING):
         raise ModelError(f"{folder} holds an adapter of type {config.peft_type}: only LoRA and prompt tuning are read.")
@@ -69,7 +70,7 @@ def load(model: Any, folder: Path, *, name: str = "default") -> Any:
             model.load_adapter(str(folder), adapter_name=name, is_trainable=False)
             return model.eval()
         return PeftModel.from_pretrained(model, str(folder), adapter_name=name, is_trainable=False).eval()
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, SafetensorError) as error:
         raise ModelError(f"The adapter in {folder} does not fit this model: {error}") from error
 
 

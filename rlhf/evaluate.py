@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peft import PeftModel
 
 from rlhf.config import SamplingConfig, require
 from rlhf.evaluation_config import EvaluateConfig
@@ -181,7 +180,7 @@ def _decode(config: EvaluateConfig, policy: Policy, kept: list[Prompt], seed: in
     n, sampling = config.samples_per_prompt, config.sampling()
     greedy = [group[0] for group in texts("greedy", 1, config.greedy())]
     sampled = texts("samples", n, sampling)
-    if not isinstance(policy.model, PeftModel):
+    if not policy.has_adapter:
         return Texts(kept, greedy, sampled, None)
     # With the same random numbers the two differ only where the policies do: a paired comparison.
     return Texts(kept, greedy, sampled, texts("anchor", n, sampling, reference=True))

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peft import PeftModel
 
 from rlhf import text_metrics
 from rlhf.evaluation_config import EvaluateConfig
@@ -88,7 +87,7 @@ class Figures:
     def add_perplexity(self, policy: Policy, config: EvaluateConfig, tell: Tell) -> None:
         """Perplexity of the references under the policy and under its anchor."""
         self.references_too_long = self._perplexity("reference_perplexity", policy, config, tell)
-        if isinstance(policy.model, PeftModel):
+        if policy.has_adapter:
             with policy.reference():
                 self._perplexity("reference_perplexity_before", policy, config, tell)
 
@@ -136,7 +135,7 @@ class Figures:
 
         Summed over the steps, each over the full vocabulary, at the sampling temperature; exactly 0 for the anchor.
         """
-        if not isinstance(policy.model, PeftModel):
+        if not policy.has_adapter:
             self.metrics["kl"] = Interval(0.0, 0.0, 0.0, len(self.texts.prompts))
             return
         rows = min(config.batch_size, max(1, _LOGITS // (config.max_new_tokens * policy.vocab_size)))

@@ -99,7 +99,7 @@ def load_model(source: str, config: Any, kind: Kind, device: torch.device, *, nf
     loader: Any = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
     dtype = best_dtype(device)
     # Quantised weight by weight on their way in: the whole model in full precision may not fit.
-    how = {"quantization_config": quantised.settings(dtype), "device_map": {"": device}} if nf4 else {}
+    how = {"quantization_config": quantised.settings(dtype), "device_map": {"": _place(device)}} if nf4 else {}
     try:
         model, info = loader.from_pretrained(
             source, config=config, use_safetensors=True, trust_remote_code=False, dtype=dtype,
@@ -114,13 +114,21 @@ def load_model(source: str, config: Any, kind: Kind, device: torch.device, *, nf
         # transformers would go on with random numbers in their place.
         some = ", ".join(sorted(info["missing_keys"])[:3])
         raise ModelError(f"{source} lacks weights of a {config.model_type} {kind} model: {some}, …")
-    model.to(device)
+    if not nf4:
+        model.to(device)
     model.eval()
     quantised.keep_exact(model)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     return model
+
+
+def _place(device: torch.device) -> int | str:
+    """``device`` as accelerate's device maps write it: a GPU by its number."""
+    if device.type != "cuda":
+        return device.type
+    return torch.cuda.current_device() if device.index is None else device.index
 
 
 def _check_shards(folder: Path) -> None:

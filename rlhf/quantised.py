@@ -93,7 +93,9 @@ def _dequantised(base: Any) -> Any:
     config = copy.deepcopy(base.config)
     del config.quantization_config
     # The loader ties what the config or the weights themselves say is tied.
-    return type(base).from_pretrained(None, config=config, state_dict=weights, dtype=torch.float32).eval()
+    plain = type(base).from_pretrained(None, config=config, state_dict=weights, dtype=torch.float32)
+    plain.generation_config = base.generation_config
+    return plain.eval()
 
 
 def _plain(parameter: Any, owner: Any) -> Tensor:

@@ -42,7 +42,7 @@ class SoftPrompt:
         """Teach ``model``'s word embedding the ids of the vectors. Raises ModelError where they do not fit."""
         self.words = word_embedding(model, kind)
         self.first, width = self.words.weight.shape
-        if self.vectors.dim() != 2 or self.vectors.shape[1] != width:
+        if self.vectors.shape[1] != width:
             shape = list(self.vectors.shape)
             raise ModelError(f"The soft prompt {shape} does not fit this model, whose word vectors are {width} wide.")
         self.vectors.data = self.vectors.data.to(self.words.weight.device)
@@ -131,8 +131,11 @@ def read(folder: Path) -> Tensor:
         vectors = load_file(folder / SAFETENSORS_WEIGHTS_NAME)[_KEY]
     except (SafetensorError, KeyError) as error:
         raise ModelError(f"{folder / SAFETENSORS_WEIGHTS_NAME} holds no soft prompt: {error}") from error
+    count = config.num_virtual_tokens
+    if not isinstance(count, int) or vectors.dim() != 2 or not 1 <= count <= len(vectors):
+        raise ModelError(f"{folder} holds vectors of shape {list(vectors.shape)} for {count} virtual tokens.")
     # peft writes those of the decoder after the encoder's, and reads the first ones alone.
-    return vectors[: config.num_virtual_tokens]
+    return vectors[:count]
 
 
 def word_embedding(model: Any, kind: Kind) -> Any:

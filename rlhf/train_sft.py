@@ -63,7 +63,8 @@ def train_sft(
         batch_size=config.batch_size,
         epochs=config.epochs,
         seed=seed,
-        data=hashlib.sha256(repr(pairs).encode()).hexdigest(),
+        # Of what is trained too: a checkpoint of another method or rank would not fit.
+        data=hashlib.sha256(repr((config.method, config.lora, config.prompt, pairs)).encode()).hexdigest(),
         measure=(lambda step: _validate(policy, held_out, config.batch_size)) if held_out else None,
         paged=sft_methods.paged(config, policy),
     )

@@ -13,7 +13,7 @@ from rlhf.types import Silent
 from tests.rlhf.test_training import Notes, _problem
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-CONFIG = LoopConfig(epochs=3, batch_size=8, learning_rate=0.05, checkpoint_every=2)
+CONFIG = LoopConfig(learning_rate=0.05, checkpoint_every=2)
 pytestmark = pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
 
 

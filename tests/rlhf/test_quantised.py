@@ -5,6 +5,7 @@ from pathlib import Path
 import bitsandbytes
 import pytest
 import torch
+from transformers import GenerationConfig
 
 from rlhf.config import LoraSpec, SoftPromptSpec
 from rlhf.exceptions import ModelError
@@ -108,6 +109,16 @@ def test_merged_it_is_the_policy_that_was_trained_in_the_hubs_format(tmp_path: P
     # The base's own weights would be another policy.
     original = tiny_policy(tmp_path / "base", kind)
     assert not torch.allclose(_logits(original), before, atol=0.1)
+
+
+def test_the_models_own_way_to_generate_is_kept(tmp_path: Path) -> None:
+    save_tiny(tmp_path / "base")
+    GenerationConfig(num_beams=3, decoder_start_token_id=0, eos_token_id=1).save_pretrained(tmp_path / "base")
+    policy = Policy.load(tmp_path / "base", device="cpu", nf4=True)
+    policy.add_lora(LoraSpec(rank=2), seed=0)
+    policy.merge()
+    policy.save(tmp_path / "merged")
+    assert GenerationConfig.from_pretrained(tmp_path / "merged").num_beams == 3
 
 
 def test_a_whole_layer_beside_the_adapter_is_merged_too(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import torch
 
 from rlhf.config import LoraSpec
 from rlhf.models import Policy
-from rlhf.ppo import Experience, ValueHead, collect, minibatch_losses
+from rlhf.policy_gradient import Experience, collect, minibatch_loss
+from rlhf.ppo import Critic
 from rlhf.reward_model import shares_encoder
 from rlhf.train_ppo import PPOConfig
 from rlhf.types import Silent
@@ -41,42 +42,42 @@ def _policy(folder: Path, spec: LoraSpec) -> Policy:
     return policy
 
 
-def _roll(policy: Policy, head: ValueHead) -> Experience:
+def _roll(policy: Policy, critic: Critic) -> Experience:
     return collect(
-        CONFIG, policy, head, learning.WordReward(), learning.prompts(4), beta=0.1, seed=0, reporter=Silent()
+        CONFIG, policy, critic, learning.WordReward(), learning.prompts(4), beta=0.1, seed=0, reporter=Silent()
     )
 
 
 def test_policy_reference_and_value_read_a_rollouts_prompts_once(tmp_path: Path) -> None:
     policy = _policy(tmp_path, DECODER)
-    head = ValueHead(policy.hidden_size)
+    critic = Critic(CONFIG, policy.hidden_size, policy.device)
     with _readings(policy) as seen:
-        experience = _roll(policy, head)
+        experience = _roll(policy, critic)
         # Once for the sampler, which needs no gradient and no reference, and once for all the rest.
         assert seen == [4, 4]
         rows = torch.arange(len(experience.samples.owner))
         for minibatch in rows.split(CONFIG.minibatch):
-            minibatch_losses(CONFIG, policy, head, experience, minibatch).total.backward()
+            minibatch_loss(CONFIG, policy, critic, experience, minibatch)[0].backward()
     assert seen == [4, 4]
 
 
 def test_an_adapter_on_the_encoder_is_read_anew_by_each(tmp_path: Path) -> None:
     policy = _policy(tmp_path, LoraSpec(rank=4, targets="all-linear"))
-    head = ValueHead(policy.hidden_size)
+    critic = Critic(CONFIG, policy.hidden_size, policy.device)
     with _readings(policy) as seen:
-        experience = _roll(policy, head)
+        experience = _roll(policy, critic)
         assert seen == [4, 4, 4]  # sampler, policy, reference
-        minibatch_losses(CONFIG, policy, head, experience, torch.arange(3))
+        minibatch_loss(CONFIG, policy, critic, experience, torch.arange(3))
     assert seen[3:] == [1]
 
 
 def test_the_shared_reading_gives_the_same_gradients(tmp_path: Path) -> None:
     def gradients(*, shared: bool) -> list[torch.Tensor]:
         policy = _policy(tmp_path, DECODER)
-        head = ValueHead(policy.hidden_size)
-        experience = _roll(policy, head)
+        critic = Critic(CONFIG, policy.hidden_size, policy.device)
+        experience = _roll(policy, critic)
         experience = experience if shared else replace(experience, state=None)
-        minibatch_losses(CONFIG, policy, head, experience, torch.arange(12)).total.backward()
+        minibatch_loss(CONFIG, policy, critic, experience, torch.arange(12))[0].backward()
         return [parameter.grad for parameter in policy.parameters_trainable() if parameter.grad is not None]
 
     once, anew = gradients(shared=True), gradients(shared=False)

@@ -11,11 +11,12 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, BartConfig, BartForConditionalGeneration
 
 from rlhf.config import LoraSpec, SamplingConfig, SoftPromptSpec
+from rlhf.evaluate import EvaluateConfig, evaluate
 from rlhf.exceptions import ModelError
 from rlhf.generate import generate
 from rlhf.models import Policy
 from rlhf.reward_model import shares_encoder
-from rlhf.types import Prompt
+from rlhf.types import Prompt, Silent
 from tests.rlhf.tiny import KINDS, WORDS, save_tiny, tiny_policy, tiny_tokenizer
 
 PROMPTS = ["anna meets bob at the station .", "carla lost the key", "he is late"]
@@ -283,6 +284,34 @@ def test_one_of_another_width_is_refused(tmp_path: Path) -> None:
         Policy.load(tmp_path / "base", adapter=tmp_path / "adapter", device="cpu")
 
 
+@pytest.mark.parametrize("shape", [(4, 32), (32,), (0, 32)])
+def test_one_with_other_vectors_than_it_says_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    policy = _prompted(tmp_path / "base", "t5")
+    policy.save_adapter(tmp_path / "adapter")
+    save_file({"prompt_embeddings": torch.zeros(shape)}, tmp_path / "adapter" / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match="for 5 virtual tokens"):
+        Policy.load(tmp_path / "base", adapter=tmp_path / "adapter", device="cpu")
+
+
+@pytest.mark.parametrize("text", ["[]", "{", "{}", '{"peft_type": "NONE_OF_PEFTS"}', '"PROMPT_TUNING"'])
+def test_a_config_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    policy = _prompted(tmp_path / "base", "t5")
+    policy.save_adapter(tmp_path / "adapter")
+    (tmp_path / "adapter" / "adapter_config.json").write_text(text)
+    with pytest.raises(ModelError, match=r"adapter_config\.json cannot be used|only LoRA and prompt tuning"):
+        Policy.load(tmp_path / "base", adapter=tmp_path / "adapter", device="cpu")
+
+
+@pytest.mark.parametrize("adapter", ["lora", "prompt"])
+def test_damaged_weights_are_refused(tmp_path: Path, adapter: str) -> None:
+    policy = tiny_policy(tmp_path / "base")
+    policy.add_lora(LoraSpec(rank=2), seed=0) if adapter == "lora" else policy.add_soft_prompt(SPEC, seed=0)
+    policy.save_adapter(tmp_path / "adapter")
+    (tmp_path / "adapter" / "adapter_model.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(ModelError):
+        Policy.load(tmp_path / "base", adapter=tmp_path / "adapter", device="cpu")
+
+
 def test_an_adapter_on_the_word_embedding_is_refused_beside_it(tmp_path: Path) -> None:
     policy = _prompted(tmp_path, "gpt2")
     policy.merge()
@@ -323,3 +352,21 @@ def test_an_encoder_with_learnt_positions_reads_it(tmp_path: Path) -> None:
     model = PeftModel.from_pretrained(model, str(tmp_path / "adapter")).eval()
     expected = _peft_logits(model, policy, 1)
     assert torch.allclose(_logits(policy)[1, : len(expected)], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["t5", "gpt2"])
+def test_it_is_evaluated_against_its_base_as_any_adapter(tmp_path: Path, kind: str) -> None:
+    policy = _prompted(tmp_path / "base", kind)
+    policy.save_adapter(tmp_path / "adapter")
+    policy.merge()
+    policy.save(tmp_path / "anchor")
+    config = EvaluateConfig(
+        max_new_tokens=8, samples_per_prompt=2, resamples=100, shown=1, max_prompt_tokens=64, max_completion_tokens=24,
+        toxicity="none",
+    )  # fmt: skip
+    prompts = [Prompt(str(row), text, (COMPLETIONS[row],)) for row, text in enumerate(PROMPTS)]
+    adapted = evaluate(config, tmp_path / "base", tmp_path / "adapter", None, prompts, seed=0, reporter=Silent())
+    assert adapted.metrics["kl"].value > 0.01
+    anchor = evaluate(config, tmp_path / "anchor", None, None, prompts, seed=0, reporter=Silent())
+    assert anchor.metrics["kl"].value == 0
+    assert anchor.metrics["rougeL"] == adapted.metrics["rougeL"]  # the same policy, read in two ways

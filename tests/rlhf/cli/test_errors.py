@@ -98,8 +98,11 @@ def test_a_config_file_that_is_not_there(run: Run, capsys: Captured) -> None:
     ("line", "message"),
     [
         ("{broken", "data.jsonl, line 2: not JSON"),
-        ('{"dialogue": ""}', "data.jsonl, line 2: dialogue must be a text that is not empty, not ''"),
-        ('{"text": "a"}', "data.jsonl, line 2: no prompt: a line needs dialogue or prompt; it has text"),
+        (
+            '{"dialogue": ""}',
+            "data.jsonl, line 2: dialogue must be a text that is not empty or a list of turns, not ''",
+        ),
+        ('{"text": "a"}', "data.jsonl, line 2: no prompt: a line needs one of dialogue, prompt, messages; it has text"),
         ('{"dialogue": "a"}', "data.jsonl, line 2: no reference: give summaries, references, summary"),
         ('{"dialogue": "a", "summary": 3}', "data.jsonl, line 2: summary must be a text or a list of texts"),
     ],

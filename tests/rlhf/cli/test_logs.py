@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,7 @@ def test_one_that_goes_on_keeps_what_came_before_and_drops_the_rest(tmp_path: Pa
     write(tmp_path, range(1, 8))
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 8, "los')  # the machine went down here
+    time.sleep(1.1)  # TensorBoard names its files by the second
     write(tmp_path, range(5, 7), go_on=True, loss=0.25)
     assert steps(tmp_path) == [1, 2, 3, 4, 5, 6]
     assert board(tmp_path) == [(1, 0.5), (2, 0.5), (3, 0.5), (4, 0.5), (5, 0.25), (6, 0.25)]

@@ -36,7 +36,7 @@ def test_a_finished_result_is_only_replaced_on_request(run: Run, folder: Path, c
     (folder / "out" / "stale.safetensors").write_bytes(b"")
     capsys.readouterr()
     assert "holds a finished result: choose another --out, or say --overwrite" in fails(run, capsys, *SFT)
-    assert run(*SFT, "--overwrite", "--seed", "1", "--set", "lora.rank=2", "--set", "learning_rate=0.1") == 0
+    assert run(*SFT, "--overwrite", "--seed", "1", "--set", "learning_rate=0.1") == 0
     assert read_artifact(folder / "out").sha256 != first
     assert not (folder / "out" / "stale.safetensors").exists(), "nothing of the old result is left in the new one"
     assert not (folder / "out.old").exists()

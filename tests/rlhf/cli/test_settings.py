@@ -46,7 +46,7 @@ def test_the_option_preset_stands_above_the_files(toml: Path) -> None:
 
 
 def test_set_can_name_a_nested_setting_and_take_one_away() -> None:
-    assert settings_of(SFTConfig, options(None, "lora.rank=2")).lora.rank == 2
+    assert settings_of(SFTConfig, options(None, "method=lora", "lora.rank=2")).lora.rank == 2
     assert settings_of(PPOConfig, options(None, "kl_target=none")).kl_target is None
 
 
@@ -81,7 +81,7 @@ def test_what_is_no_setting_is_refused(setting: str) -> None:
 
 
 def test_the_settings_are_kept_beside_the_result(run: Run, folder: Path) -> None:
-    (folder / "run.toml").write_text("epochs = 2\n[lora]\nrank = 2\n")
+    (folder / "run.toml").write_text('epochs = 2\nmethod = "lora"\n[lora]\nrank = 2\n')
     data = ("--model", "model", "--data", "prompts.jsonl", "--out", "out")
     assert run("sft", *data, "--config", "run.toml", "--set", "batch_size=2", "--seed", "7") == 0
     kept = json.loads((folder / "out.logs" / "run.json").read_text())
