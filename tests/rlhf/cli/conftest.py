@@ -35,8 +35,12 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(tmp_path: Path, tiny_folder: Path) -> Path:
     (tmp_path / "model").symlink_to(tiny_folder)
     write_lines(tmp_path / "prompts.jsonl", LINES)
-    splits = ["train"] * 6 + ["validation"] * 2 + ["test"] * 2
-    rows = [RANKING | {"prompt": LINES[row % 3]["dialogue"], "split": split} for row, split in enumerate(splits)]
+    sides = {"train": (LINES[0], 6), "validation": (LINES[1], 2), "test": (LINES[2], 2)}
+    rows = [
+        RANKING | {"prompt": line["dialogue"], "split": side}
+        for side, (line, count) in sides.items()
+        for _ in range(count)
+    ]
     write_lines(tmp_path / "rankings.jsonl", rows)
     return tmp_path
 
