@@ -19,6 +19,7 @@ from rlhf.losses import (
     gae,
     inverse_softplus,
     k3,
+    leave_one_out,
     preference_losses,
     rao_kupper_log_probabilities,
     reward_loss,
@@ -281,3 +282,14 @@ def test_adaptive_beta_rises_above_the_target_and_falls_below() -> None:
 
 def test_beta_without_a_target_stays() -> None:
     assert AdaptiveBeta(value=0.3, target=None, horizon=1).update(100.0, 10) == 0.3
+
+
+def test_leave_one_out_against_a_plain_loop() -> None:
+    """Prompts of three samples, two, and one, which has nothing to be compared with."""
+    owner = torch.tensor([0, 1, 0, 2, 1, 0])
+    rewards = torch.tensor([1.0, -2.0, 4.0, 7.0, 0.5, -1.0])
+    expected = []
+    for row, prompt in enumerate(owner.tolist()):
+        others = [float(rewards[i]) for i in range(6) if i != row and int(owner[i]) == prompt]
+        expected.append(float(rewards[row]) - sum(others) / len(others) if others else 0.0)
+    assert leave_one_out(rewards, owner).tolist() == pytest.approx(expected)
