@@ -17,6 +17,7 @@ from rlhf import loading
 from rlhf.adapted import Adapted
 from rlhf.exceptions import ModelError, PromptTooLong
 from rlhf.loading import Kind
+from rlhf.shared_attention import SharedPrompts, added_mask, can_share
 from rlhf.tensors import Decoded, PromptState, TokenBatch, pad_rows
 
 __all__ = ["Decoded", "Policy", "PromptState", "TokenBatch"]
@@ -151,12 +152,12 @@ class Policy(Adapted):
         ``logits=False`` saves the head's work where only hidden states are wanted: V is then 0.
         """
         length = completions.ids.shape[1]
-        inputs = self._inputs(state, owner, completions)
-        if not logits:
-            hidden = self._read_hidden(inputs)[:, -(length + 1) :]
-            return Decoded(hidden.new_empty((len(completions), length, 0)), hidden)
-        with self._watch_decoder() as seen:
-            scores = self.model(**inputs).logits
+        with self._inputs(state, owner, completions) as inputs:
+            if not logits:
+                hidden = self._read_hidden(inputs)[:, -(length + 1) :]
+                return Decoded(hidden.new_empty((len(completions), length, 0)), hidden)
+            with self._watch_decoder() as seen:
+                scores = self.model(**inputs).logits
         # The causal pass keeps only the last T + 1 positions' logits; its hidden states cover the prefix too.
         return Decoded(scores[:, -(length + 1) :][:, :length], seen[0][:, -(length + 1) :])
 
@@ -172,18 +173,29 @@ class Policy(Adapted):
         hidden: Tensor = self.base.get_decoder()(**inputs)[0]
         return hidden
 
-    def _inputs(self, state: PromptState, owner: Tensor, completions: TokenBatch) -> dict[str, Any]:
+    @contextmanager
+    def _inputs(self, state: PromptState, owner: Tensor, completions: TokenBatch) -> Iterator[dict[str, Any]]:
+        """What the model is called with, inside the block."""
+        if state.states is None:
+            yield self._prefix_inputs(state, owner, completions)
+            return
+        # The decoder reads [start, y0, …, y_{T-1}]: T + 1 positions, the last after EOS. Padding stands
+        # to the right of everything real, so the causal mask alone hides it.
+        start = completions.ids.new_full((len(completions), 1), self.start_id)
+        inputs = {"decoder_input_ids": torch.cat([start, completions.ids], dim=1), "use_cache": False}
+        used, places = torch.unique(owner, return_inverse=True)
+        if len(used) == len(owner) or not can_share(self.base):
+            encoded = BaseModelOutput(last_hidden_state=state.states[owner])
+            yield inputs | {"encoder_outputs": encoded, "attention_mask": state.prompts.mask[owner].long()}
+            return
+        # Several completions of a prompt: its keys and values are computed once for all of them.
+        states = state.states if len(used) == len(state) else state.states[used]
+        mask = added_mask(state.prompts.mask[used], states.dtype)
+        with SharedPrompts(places).attached(self.base):
+            yield inputs | {"encoder_outputs": BaseModelOutput(last_hidden_state=states), "attention_mask": mask}
+
+    def _prefix_inputs(self, state: PromptState, owner: Tensor, completions: TokenBatch) -> dict[str, Any]:
         prompt_mask = state.prompts.mask[owner]
-        if state.states is not None:
-            # The decoder reads [start, y0, …, y_{T-1}]: T + 1 positions, the last after EOS. Padding stands
-            # to the right of everything real, so the causal mask alone hides it.
-            start = completions.ids.new_full((len(completions), 1), self.start_id)
-            return {
-                "encoder_outputs": BaseModelOutput(last_hidden_state=state.states[owner]),
-                "attention_mask": prompt_mask.long(),
-                "decoder_input_ids": torch.cat([start, completions.ids], dim=1),
-                "use_cache": False,
-            }
         mask = torch.cat([prompt_mask, completions.mask], dim=1).long()
         ids = torch.cat([state.prompts.ids[owner], completions.ids], dim=1)
         return {

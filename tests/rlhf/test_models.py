@@ -332,3 +332,34 @@ def test_the_wrong_kind_is_refused(tmp_path: Path) -> None:
 def test_an_adapter_on_layers_the_model_lacks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nowhere"):
         tiny_policy(tmp_path).add_lora(LoraSpec(targets=("nowhere",)), seed=0)
+
+
+@pytest.mark.parametrize("decoder_only", [False, True])
+def test_completions_of_one_prompt_share_its_keys_with_the_same_gradients(tmp_path: Path, decoder_only: bool) -> None:  # noqa: FBT001
+    """Uneven groups in any order, one prompt without any, against one completion at a time."""
+    policy = tiny_policy(tmp_path, "t5-untied", seed=4)
+    policy.add_lora(LoraSpec(rank=4, targets="all-linear", decoder_only=decoder_only), seed=1)
+    with torch.no_grad():
+        for parameter in policy.parameters_trainable():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    prompts = policy.encode_prompts(["anna meets bob at the station .", "hi", "carla lost the key at home", "dan"])
+    texts = policy.encode_completions(["she is home .", "no", "he calls", "bob meets anna at noon", "late"])
+    owner = torch.tensor([2, 0, 2, 3, 2])
+
+    def read(rows: list[list[int]]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        policy.model.zero_grad()
+        state, found = policy.read_prompts(prompts), []
+        for part in rows:
+            decoded = policy.read_completions(state, owner[part], texts.rows(torch.tensor(part)))
+            found += [*decoded.logits.detach(), *decoded.hidden.detach()]
+            decoded.logits.square().sum().backward(retain_graph=True)
+        return found, [
+            parameter.grad.clone() for parameter in policy.parameters_trainable() if parameter.grad is not None
+        ]
+
+    together, gradients = read([[0, 1, 2, 3, 4]])
+    alone, expected = read([[row] for row in range(5)])
+    alone = alone[0::2] + alone[1::2]
+    assert all(torch.allclose(ours, theirs, atol=1e-5) for ours, theirs in zip(together, alone, strict=True))
+    assert len(gradients) == len(expected) > 0
+    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-3) for a, b in zip(gradients, expected, strict=True))
