@@ -118,21 +118,52 @@ def _words(hint: Any) -> str:
     return names.get(hint, str(hint))
 
 
+Strategy = Literal["sample", "greedy", "beam", "diverse"]
+BackendChoice = Literal["auto", "transformers", "ctranslate2"]
+
+
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How completions are drawn."""
+    """How completions are decoded. For reinforcement learning the strategy has to be ``sample``."""
 
     max_new_tokens: int = 64  # tokens after which an unfinished completion is given up (its EOS included)
-    temperature: float = 1.0  # logits are divided by it
-    top_p: float = 1.0  # nucleus: the smallest set of tokens with this probability; 1 is off
-    top_k: int = 0  # the k likeliest tokens; 0 is off
-    greedy: bool = False  # always the likeliest token; the three above are then ignored
+    temperature: float = 1.0  # of sample: logits are divided by it
+    top_p: float = 1.0  # of sample, nucleus: the smallest set of tokens with this probability; 1 is off
+    top_k: int = 0  # of sample: the k likeliest tokens; 0 is off
+    strategy: Strategy = (
+        "sample"  # by chance; greedy: the likeliest token; beam: the likeliest texts; diverse: in groups
+    )
+    beams: int = 0  # of beam and diverse: texts followed at once for a prompt; 0 for twice the completions wanted
+    groups: int = 0  # of diverse: groups of beams, each led away from those before; 0 for one for each completion
+    diversity_penalty: float = 0.5  # of diverse: nats that a token costs for each earlier group's beam that takes it
+    length_penalty: float = 1.0  # of beam and diverse: texts compete by log-probability / length ** this
 
     def __post_init__(self) -> None:
         require(self.max_new_tokens >= 1, f"max_new_tokens must be at least 1, not {self.max_new_tokens}")
-        require(self.temperature > 0, f"temperature must be above 0, not {self.temperature}; use greedy for the limit")
+        require(self.temperature > 0, f"temperature must be above 0, not {self.temperature}; the limit is greedy")
         require(0 < self.top_p <= 1, f"top_p must be in (0, 1], not {self.top_p}")
-        require(self.top_k >= 0, f"top_k must be 0 (off) or more, not {self.top_k}")
+        for name in ("top_k", "beams", "groups"):
+            require(getattr(self, name) >= 0, f"{name} must be 0 or more, not {getattr(self, name)}")
+        require(self.diversity_penalty >= 0, f"diversity_penalty must not be negative: {self.diversity_penalty}")
+        self._only("sample", "temperature", "top_p", "top_k")
+        self._only("beam, diverse", "beams", "length_penalty")
+        self._only("diverse", "groups", "diversity_penalty")
+
+    @property
+    def searches(self) -> bool:
+        """The strategy finds all completions of a prompt together, best first, and chance plays no part."""
+        return self.strategy in ("beam", "diverse")
+
+    def _only(self, strategies: str, *names: str) -> None:
+        """A setting that nothing reads would look as if it counted."""
+        if self.strategy in strategies.split(", "):
+            return
+        usual = {field.name: field.default for field in fields(self)}
+        for name in names:
+            set_to = getattr(self, name)
+            require(
+                set_to == usual[name], f"{name} is {set_to}, but the strategy is {self.strategy}: it needs {strategies}"
+            )
 
 
 @dataclass(frozen=True)

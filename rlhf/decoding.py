@@ -1,70 +1,63 @@
-"""One decoding step: the model with its cache, and the choice of a token."""
+"""One decoding step: the model with its cache."""
 
-from typing import Any
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
-from rlhf.config import SamplingConfig
+from rlhf.cache import growing_cache
 from rlhf.models import Policy
+from rlhf.shared_attention import SharedPrompts, can_share
 from rlhf.tensors import PromptState
 
 
-def choose(logits: Tensor, uniforms: Tensor, sampling: SamplingConfig) -> tuple[Tensor, Tensor]:
-    """Token [B] and its log-probability [B] for logits [B, V], by the inverse of the cumulative distribution."""
-    if sampling.greedy:
-        logs = torch.log_softmax(logits.float(), dim=-1)
-        best = logs.argmax(dim=-1)
-        return best, logs.gather(1, best[:, None])[:, 0]
-    scaled = logits.float() / sampling.temperature
-    logs = torch.log_softmax(scaled, dim=-1)
-    # In float64 the sum over a large vocabulary leaves no token out by rounding.
-    cumulative = _filtered(logs, sampling).double().cumsum(dim=-1)
-    target = (uniforms[:, None] * cumulative[:, -1:]).contiguous()
-    # The first token whose cumulative probability is above the target: one of probability 0 is never chosen.
-    token = torch.searchsorted(cumulative, target, right=True).clamp(max=logits.shape[-1] - 1)
-    return token[:, 0], logs.gather(1, token)[:, 0]
-
-
-def _filtered(logs: Tensor, sampling: SamplingConfig) -> Tensor:
-    """Probabilities [B, V] with everything outside top-k and the nucleus (Holtzman et al. 2020) at 0."""
-    probabilities = logs.exp()
-    if 0 < sampling.top_k < logs.shape[-1]:
-        least = probabilities.topk(sampling.top_k, dim=-1).values[:, -1:]
-        probabilities = probabilities.masked_fill(probabilities < least, 0.0)
-    if sampling.top_p < 1:
-        ordered, order = probabilities.sort(dim=-1, descending=True)
-        ordered = ordered / ordered.sum(dim=-1, keepdim=True)
-        # A token stays while those before it hold less than top_p: the smallest set that reaches it.
-        outside = ordered.cumsum(dim=-1) - ordered >= sampling.top_p
-        probabilities = probabilities.masked_fill(outside.scatter(1, order, outside), 0.0)
-    return probabilities
-
-
 class Decoder:
-    """The model with its cache: the prompts are read with P rows, then the cache is spread to B."""
+    """The model with its cache, for use in a ``with`` block. The P prompts are read with P rows, then decoded with B.
+
+    Where the model allows it, cross-attention goes on with P: the prompts' keys and values are never copied.
+    """
 
     def __init__(self, policy: Policy, state: PromptState) -> None:
         self._policy = policy
-        self._state = state
+        self._prompts = state.prompts
         self._states = state.states
         self._mask = state.prompts.mask.long()
+        self._open = ExitStack()
         config = policy.base.config
-        self._cache: Any = (
-            DynamicCache(config=config)
-            if state.states is None
-            else EncoderDecoderCache(DynamicCache(config=config), DynamicCache(config=config))
-        )
+        self._cache: Any = growing_cache(config)
+        self._shared: SharedPrompts | None = None
+        if state.states is not None:
+            self._cache = EncoderDecoderCache(self._cache, DynamicCache(config=config))
+            if can_share(policy.base):
+                self._shared = SharedPrompts(torch.arange(len(state), device=policy.device))
+
+    def __enter__(self) -> Self:
+        if self._shared is not None:
+            self._open.enter_context(self._shared.attached(self._policy.base))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
 
     def start(self, owner: Tensor) -> Tensor:
-        """Logits [B, V] of the first token. All rows of one prompt start alike, so P rows are enough to read."""
-        if self._states is None:
-            logits = self._run(self._state.prompts.ids)
-        else:
-            first = torch.full((len(self._state), 1), self._policy.start_id, device=self._policy.device)
-            logits = self._run(first)
+        """Logits [B, V] of the first token; ``owner`` [B] points at the prompts.
+
+        All rows of one prompt start alike, so P rows are enough to read.
+        """
+        first = self._prompts.ids
+        if self._states is not None:
+            first = torch.full((len(first), 1), self._policy.start_id, device=self._policy.device)
+        logits = self._run(first)
+        if self._shared is not None:
+            for layer in self._cache.cross_attention_cache.layers:
+                # As they come from the projection, each product of each step would copy them first.
+                layer.keys, layer.values = layer.keys.contiguous(), layer.values.contiguous()
         self.keep(owner)
         return logits[owner]
 
@@ -75,17 +68,27 @@ class Decoder:
         return self._run(token[:, None])
 
     def keep(self, rows: Tensor) -> None:
-        """Make the cache's rows ``rows``: the owner of each row at first, those still going later."""
-        self._cache.batch_select_indices(rows)
+        """Make the decoder's rows ``rows`` of those before: the ones still going, or the ones a beam goes on from."""
+        if self._shared is None:
+            self._cache.batch_select_indices(rows)
+            self._select_prompts(rows)
+            return
+        self._cache.self_attention_cache.batch_select_indices(rows)
+        left = self._shared.keep(rows)
+        if len(left) < len(self._mask):
+            self._cache.cross_attention_cache.batch_select_indices(left)
+            self._select_prompts(left)
+
+    def _select_prompts(self, rows: Tensor) -> None:
         self._mask = self._mask[rows]
         self._states = None if self._states is None else self._states[rows]
 
     def _run(self, ids: Tensor) -> Tensor:
-        model = self._policy.model
+        model = self._policy.base
         if self._states is not None:
             encoded = BaseModelOutput(last_hidden_state=self._states)
             output = model(
-                encoder_outputs=encoded, attention_mask=self._mask, decoder_input_ids=ids,
+                encoder_outputs=encoded, attention_mask=self._prompt_mask(), decoder_input_ids=ids,
                 past_key_values=self._cache, use_cache=True,
             )  # fmt: skip
         else:
@@ -95,3 +98,13 @@ class Decoder:
             )  # fmt: skip
         logits: Tensor = output.logits[:, -1]
         return logits
+
+    def _prompt_mask(self) -> Tensor:
+        """[P, S], or with shared prompts what is added to the scores [P, 1, 1, S]: of a [P, S] the model would expect
+        one row for each of the decoder's."""
+        if self._shared is None:
+            return self._mask
+        assert self._states is not None
+        hidden = (self._mask == 0)[:, None, None]
+        lowest = torch.finfo(self._states.dtype).min
+        return torch.zeros_like(hidden, dtype=self._states.dtype).masked_fill(hidden, lowest)

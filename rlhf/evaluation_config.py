@@ -38,7 +38,7 @@ class EvaluateConfig:
 
     def greedy(self) -> SamplingConfig:
         """Decoding of the texts that are compared with references and sources."""
-        return SamplingConfig(max_new_tokens=self.max_new_tokens, greedy=True)
+        return SamplingConfig(max_new_tokens=self.max_new_tokens, strategy="greedy")
 
     def sampling(self) -> SamplingConfig:
         """Decoding of the texts that reward, KL, toxicity, length and variety are measured on."""

@@ -5,6 +5,7 @@ RlhfError
 ├── DataError          a line, ranking or file cannot be used; says which and why
 ├── PromptTooLong      a text does not fit the model's limit; nothing is ever cut in silence
 ├── ModelError         a model cannot be found, loaded or used this way
+│   └── BackendError   a decoding library is missing, or cannot write what was asked for with this model
 ├── CheckpointError    a checkpoint cannot be written; the last good one stays
 └── Cancelled          the reporter asked the training to stop
 """
@@ -28,6 +29,10 @@ class PromptTooLong(RlhfError):  # noqa: N818 - says what is wrong already
 
 class ModelError(RlhfError):
     """A model cannot be found, loaded or used this way."""
+
+
+class BackendError(ModelError):
+    """A decoding library is missing, or cannot write what was asked for with this model."""
 
 
 class CheckpointError(RlhfError):

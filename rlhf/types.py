@@ -24,7 +24,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Completion:
-    """One sampled answer. ``finished`` is False when no EOS came within the limit."""
+    """One answer. ``finished`` is False when no EOS came within the limit; ``backend`` is the library that decoded."""
 
     prompt_id: str
     ordinal: int
@@ -32,6 +32,7 @@ class Completion:
     token_ids: tuple[int, ...]
     finished: bool
     seed: int
+    backend: str
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ import torch
 
 from rlhf.config import LoraSpec, SamplingConfig
 from rlhf.exceptions import Cancelled, ConfigError
-from rlhf.generate import generate, sample_rows, uniforms_for
+from rlhf.generate import generate
 from rlhf.models import Policy
+from rlhf.near_duplicates import repeats
+from rlhf.sampling import sample_rows, uniforms_for
 from rlhf.tensors import gather_log_probabilities
 from rlhf.types import Prompt, Silent
 from tests.rlhf.tiny import KINDS, tiny_policy
@@ -76,7 +78,7 @@ def test_log_probabilities_equal_those_of_reading(tmp_path: Path, kind: str, tem
 @pytest.mark.parametrize("kind", KINDS)
 def test_greedy_equals_the_models_own_generate(tmp_path: Path, kind: str) -> None:
     policy = tiny_policy(tmp_path, kind, scale=2)
-    ours = generate(policy, PROMPTS, 1, SamplingConfig(max_new_tokens=12, greedy=True), seed=0).completions
+    ours = generate(policy, PROMPTS, 1, SamplingConfig(max_new_tokens=12, strategy="greedy"), seed=0).completions
     for prompt, row in zip(PROMPTS, ours, strict=True):
         ids = policy.encode_prompts([prompt.text])
         theirs = policy.model.generate(
@@ -105,7 +107,7 @@ def test_samples_follow_the_policys_distribution(tmp_path: Path) -> None:
 def test_the_narrowest_sampling_is_greedy(tmp_path: Path, sampling: SamplingConfig) -> None:
     policy = tiny_policy(tmp_path, scale=2)
     narrow = generate(policy, PROMPTS, 1, sampling, seed=0).completions
-    greedy = generate(policy, PROMPTS, 1, SamplingConfig(12, greedy=True), seed=0).completions
+    greedy = generate(policy, PROMPTS, 1, SamplingConfig(12, strategy="greedy"), seed=0).completions
     assert [row[0].token_ids for row in narrow] == [row[0].token_ids for row in greedy]
 
 
@@ -135,12 +137,41 @@ def test_distinct_draws_repeats_again(tmp_path: Path) -> None:
     assert len({c.text for c in distinct}) == 8
 
 
+def test_distinct_draws_near_duplicates_again(tmp_path: Path) -> None:
+    # Two of six texts of 24 words differ in a letter or two.
+    policy = tiny_policy(tmp_path, "gpt2", scale=4)
+    long = SamplingConfig(max_new_tokens=24, temperature=0.3)
+    usual = generate(policy, PROMPTS, 6, long, seed=0).completions
+    near = [[one.text for one in row] for row in usual]
+    assert any(repeats(row) and len(set(row)) == 6 for row in near)
+    result = generate(policy, PROMPTS, 6, long, seed=0, distinct=True)
+    left = [repeats([one.text for one in row]) for row in result.completions]
+    assert sum(map(len, left)) == result.repeats < sum(len(repeats(row)) for row in near)
+    for row, before in zip(result.completions, usual, strict=True):
+        kept = [place for place in range(6) if place not in repeats([one.text for one in before])]
+        assert [row[place] for place in kept] == [before[place] for place in kept]
+
+
+def test_redrawn_texts_do_not_depend_on_the_batch_size(tmp_path: Path) -> None:
+    policy = tiny_policy(tmp_path, "gpt2", scale=4)
+    sharp = SamplingConfig(max_new_tokens=24, temperature=0.1)
+    alone, together = (
+        generate(policy, PROMPTS, 6, sharp, seed=0, batch_size=size, distinct=True).completions for size in (1, 64)
+    )
+    assert alone == together != generate(policy, PROMPTS, 6, sharp, seed=0).completions
+
+
+def test_every_completion_records_its_backend(tmp_path: Path) -> None:
+    (row,) = generate(tiny_policy(tmp_path), PROMPTS[:1], 2, SAMPLING, seed=0).completions
+    assert [one.backend for one in row] == ["transformers", "transformers"]
+
+
 def test_repeats_that_stay_are_counted(tmp_path: Path) -> None:
     notes = Notes()
-    greedy = SamplingConfig(max_new_tokens=4, greedy=True)
+    greedy = SamplingConfig(max_new_tokens=4, strategy="greedy")
     result = generate(tiny_policy(tmp_path), PROMPTS[:1], 3, greedy, seed=0, distinct=True, reporter=notes)
     assert result.repeats == 2
-    assert notes.events == [("warning", "2 completions repeat another of their prompt.")]
+    assert notes.events == [("warning", "2 completions repeat another of their prompt, or nearly so.")]
 
 
 def test_the_anchor_is_sampled_with_the_adapter_off(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_the_policy_learns_its_examples(tmp_path: Path, kind: str) -> None:
     _train(tmp_path, kind)
     policy = Policy.load(tmp_path / "out", device="cpu", max_completion_tokens=24)
     prompts = [Prompt(str(row), example.prompt) for row, example in enumerate(EXAMPLES)]
-    written = generate(policy, prompts, 1, SamplingConfig(12, greedy=True), seed=0).completions
+    written = generate(policy, prompts, 1, SamplingConfig(12, strategy="greedy"), seed=0).completions
     assert [row[0].text for row in written] == [example.target for example in EXAMPLES]
 
 

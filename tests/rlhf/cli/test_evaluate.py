@@ -44,7 +44,7 @@ def test_the_json_has_what_is_promised(run: Run, folder: Path, capsys: Captured)
 
 
 def test_what_generate_writes_can_be_scored(run: Run, folder: Path) -> None:
-    chosen = ("--n", "1", "--set", "max_new_tokens=5", "--set", "greedy=true")
+    chosen = ("--n", "1", "--set", "max_new_tokens=5", "--set", "strategy=greedy")
     assert run("generate", "--model", "model", "--prompts", "prompts.jsonl", "--out", "texts.jsonl", *chosen) == 0
     wanted = ("--prediction-field", "completions", "--source-field", "prompt", "--metrics", "rouge,source,length")
     assert run("evaluate", "--predictions", "texts.jsonl", *wanted, "--json", "scores.json") == 0
