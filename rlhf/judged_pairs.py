@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from rlhf.data import pairs_of
-from rlhf.reward_model import RewardEnsemble
+from rlhf.reward_model import RewardEnsemble, Scores
 from rlhf.types import Ranking
 
 
@@ -49,33 +49,47 @@ def judged(
     ensemble: RewardEnsemble, rankings: Sequence[Ranking], newest: Mapping[str, Collection[str]] | None = None
 ) -> Judged:
     """The ensemble's opinion of ``rankings``; ``newest`` holds the newest policy's texts by prompt id."""
-    prompts, texts = [ranking.prompt for ranking in rankings], [ranking.completions for ranking in rankings]
-    scores, judge = ensemble.score(prompts, texts), ensemble.judge(prompts, texts)
+    prompts, texts = distinct(rankings)
+    scores = _by_text(prompts, texts, ensemble.score(prompts, texts))
+    verdicts = ensemble.judge(prompts, texts)
+    judge = None if verdicts is None else _by_text(prompts, texts, verdicts)
     chances = win_probabilities(ensemble, rankings)
-    own = newest or {}
     pairs: list[JudgedPair] = []
-    for index, ranking in enumerate(rankings):
-        written = {place for place, text in enumerate(texts[index]) if text in own.get(ranking.prompt_id, ())}
+    for ranking, chance in zip(rankings, chances, strict=True):
+        keys = [(ranking.prompt, text) for text in ranking.completions]
+        own = (newest or {}).get(ranking.prompt_id, ())
         pairs += [
             JudgedPair(
                 prompt_id=ranking.prompt_id,
-                delta=scores[index][better] - scores[index][worse],
-                judge_delta=None if judge is None else judge[index][better] - judge[index][worse],
-                probability=chances[index][better][worse],
+                delta=scores[keys[better]] - scores[keys[worse]],
+                judge_delta=None if judge is None else judge[keys[better]] - judge[keys[worse]],
+                probability=chance[better][worse],
                 better_length=len(ranking.completions[better]),
                 worse_length=len(ranking.completions[worse]),
                 strength=_strength(ranking, better, worse),
-                newest={better, worse} <= written,
+                newest=ranking.completions[better] in own and ranking.completions[worse] in own,
             )
             for better, worse, tied in pairs_of(ranking)
             if not tied
         ]
-    found = {
-        (ranking.prompt_id, text): reward
-        for ranking, row in zip(rankings, scores, strict=True)
-        for text, reward in zip(ranking.completions, row, strict=True)
+    name = {ranking.prompt: ranking.prompt_id for ranking in rankings}
+    return Judged(tuple(pairs), tuple(ScoredText(name[prompt], text, one) for (prompt, text), one in scores.items()))
+
+
+def distinct(rankings: Sequence[Ranking]) -> tuple[list[str], list[list[str]]]:
+    """Every prompt once, with each of its texts once: what three people ranked is read once."""
+    found: dict[str, dict[str, None]] = {}
+    for ranking in rankings:
+        found.setdefault(ranking.prompt, {}).update(dict.fromkeys(ranking.completions))
+    return list(found), [list(texts) for texts in found.values()]
+
+
+def _by_text(prompts: Sequence[str], texts: Sequence[Sequence[str]], scores: Scores) -> dict[tuple[str, str], float]:
+    return {
+        (prompt, text): score
+        for prompt, row, own in zip(prompts, texts, scores, strict=True)
+        for text, score in zip(row, own, strict=True)
     }
-    return Judged(tuple(pairs), tuple(ScoredText(*key, reward) for key, reward in found.items()))
 
 
 def win_probabilities(ensemble: RewardEnsemble, rankings: Sequence[Ranking]) -> list[list[list[float]]]:
@@ -84,13 +98,16 @@ def win_probabilities(ensemble: RewardEnsemble, rankings: Sequence[Ranking]) -> 
     From the members' raw scores: after normalisation their unit is no longer that of a log-odds. By Rao and Kupper it
     is p_win / (p_win + p_lose); without a threshold, σ(r_i − r_j).
     """
-    prompts, texts = [ranking.prompt for ranking in rankings], [ranking.completions for ranking in rankings]
+    prompts, texts = distinct(rankings)
     members = [member.name for member in ensemble.settings.members if member.role == "scorer"]
     learnt = ensemble.settings.tie_rule == "rao-kupper"
     theta = torch.tensor([ensemble.theta(name) if learnt else 0.0 for name in members]).double()[:, None, None]
-    raw = ensemble.raw(members, prompts, texts).double()  # [members, all completions]
+    raw = ensemble.raw(members, prompts, texts).double()  # [members, all texts]
+    every = [(prompt, text) for prompt, row in zip(prompts, texts, strict=True) for text in row]
+    place = {key: index for index, key in enumerate(every)}
     found = []
-    for scores in torch.split(raw, [len(row) for row in texts], dim=1):
+    for ranking in rankings:
+        scores = raw[:, [place[ranking.prompt, text] for text in ranking.completions]]
         delta = scores[:, :, None] - scores[:, None, :]
         win, lose = functional.logsigmoid(delta - theta), functional.logsigmoid(-delta - theta)
         found.append(functional.sigmoid(win - lose).mean(dim=0).tolist())

@@ -1,7 +1,7 @@
 """Rankings as training batches: one prompt with all its completions and all its pairs is one element."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,9 +28,7 @@ class PreferenceBatch:
     pairs: PairBatch
 
 
-def preference_batch(
-    policy: Policy, rankings: Sequence[Ranking], *, margins: bool = False, weights: Sequence[float] | None = None
-) -> PreferenceBatch:
+def preference_batch(policy: Policy, rankings: Sequence[Ranking], *, margins: bool = False) -> PreferenceBatch:
     """Encode ``rankings`` on the policy's device. Raises PromptTooLong: filter with `fitting` first."""
     texts = [text for ranking in rankings for text in ranking.completions]
     owner = [index for index, ranking in enumerate(rankings) for _ in ranking.completions]
@@ -38,7 +36,27 @@ def preference_batch(
         prompts=policy.encode_prompts([ranking.prompt for ranking in rankings]),
         completions=policy.encode_completions(texts),
         owner=torch.tensor(owner, device=policy.device),
-        pairs=pair_batch(rankings, device=policy.device, margins=margins, weights=weights),
+        pairs=pair_batch(rankings, device=policy.device, margins=margins),
+    )
+
+
+def shared_batch(
+    policy: Policy, rankings: Sequence[Ranking], *, margins: bool = False, weights: Sequence[float] | None = None
+) -> PreferenceBatch:
+    """The same with every prompt, and every completion of a prompt, once, however many annotators ranked it.
+
+    Losses and gradients are those of `preference_batch`; the completions are no longer in the rankings' order.
+    """
+    prompts = {text: index for index, text in enumerate(dict.fromkeys(ranking.prompt for ranking in rankings))}
+    every = [(prompts[ranking.prompt], text) for ranking in rankings for text in ranking.completions]
+    rows = {one: index for index, one in enumerate(dict.fromkeys(every))}
+    place = torch.tensor([rows[one] for one in every], dtype=torch.long, device=policy.device)
+    pairs = pair_batch(rankings, device=policy.device, margins=margins, weights=weights)
+    return PreferenceBatch(
+        prompts=policy.encode_prompts(list(prompts)),
+        completions=policy.encode_completions([text for _owner, text in rows]),
+        owner=torch.tensor([owner for owner, _text in rows], device=policy.device),
+        pairs=replace(pairs, better=place[pairs.better], worse=place[pairs.worse]),
     )
 
 

@@ -13,7 +13,7 @@ from rlhf import parallel
 from rlhf.examples import Examples
 from rlhf.losses import inverse_softplus, preference_losses, reward_loss, tie_threshold
 from rlhf.models import Policy
-from rlhf.preferences import PreferenceBatch, preference_batch
+from rlhf.preferences import PreferenceBatch, shared_batch
 from rlhf.reward_model import RewardHead, RewardModel
 from rlhf.training import loop_config, train
 from rlhf.training_config import RewardConfig, TieRule
@@ -68,7 +68,7 @@ def fit_member(
 
     def loss(rows: list[int]) -> tuple[Tensor, Sums]:
         chosen, own = [rankings[row] for row in rows], [counts[row] for row in rows]
-        batch = preference_batch(policy, chosen, margins=config.strength_margin, weights=own)
+        batch = shared_batch(policy, chosen, margins=config.strength_margin, weights=own)
         scores = _scores(model, batch)
         mean = reward_loss(
             scores,
@@ -133,7 +133,7 @@ def validate(
 
 def _batch_sums(model: RewardModel, ties: TieSettings, rankings: Sequence[Ranking]) -> tuple[float, int, int]:
     """(sum of the rankings' log-losses, decided pairs in the right order, decided pairs)."""
-    batch = preference_batch(model.policy, rankings)
+    batch = shared_batch(model.policy, rankings)
     delta = batch.pairs.delta(_scores(model, batch))
     losses = preference_losses(delta, batch.pairs.tie, rule=ties.rule, theta=model.head.theta)
     clear = ~batch.pairs.tie

@@ -1,10 +1,15 @@
 """Rankings as batches: pairs, weights, margins, limits."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from rlhf.preferences import default_tie_rule, fitting, pair_batch, preference_batch, tie_share
+from rlhf.config import LoraSpec
+from rlhf.losses import reward_loss
+from rlhf.preferences import default_tie_rule, fitting, pair_batch, preference_batch, shared_batch, tie_share
+from rlhf.reward_model import RewardHead, RewardModel
 from rlhf.types import Ranking
 from tests.rlhf.learning import Recorder
 from tests.rlhf.tiny import tiny_policy
@@ -55,6 +60,31 @@ def test_a_prompt_is_encoded_once_for_all_its_completions(tmp_path: Path) -> Non
     batch = preference_batch(tiny_policy(tmp_path), [FOUR, TWO])
     assert len(batch.prompts) == 2
     assert batch.owner.tolist() == [0, 0, 0, 0, 1, 1]
+
+
+def test_texts_that_several_people_ranked_are_read_once_at_the_same_loss_and_gradient(tmp_path: Path) -> None:
+    policy = tiny_policy(tmp_path)
+    data = [FOUR, TWO, replace(FOUR, annotator="bob", groups=((1,), (3, 0), (2,)), strengths=(2, 1)), TWO]
+    weights = [2.0, 1.0, 0.5, 1.5]
+    head = RewardHead(policy.hidden_size, theta=0.3, generator=torch.Generator().manual_seed(0))
+    policy.add_lora(LoraSpec(rank=2, alpha=2), seed=0)
+    shared = shared_batch(policy, data, margins=True, weights=weights)
+    plain = preference_batch(policy, data, margins=True)
+    plain = replace(plain, pairs=pair_batch(data, margins=True, weights=weights))
+    assert (len(shared.prompts), len(shared.completions)) == (2, 6)
+    assert len(plain.completions) == 12
+    found = []
+    for batch in (shared, plain):
+        policy.model.zero_grad()
+        state = policy.read_prompts(batch.prompts)
+        scores = RewardModel(policy, head).score_tokens(state, batch.owner, batch.completions)
+        loss = reward_loss(scores, batch.pairs, rule="rao-kupper", theta=head.theta, centering=0.01)
+        loss.backward()
+        gradients = [p.grad.flatten() for p in policy.parameters_trainable() if p.grad is not None]
+        found.append((loss.item(), torch.cat(gradients)))
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-6)
+    assert torch.allclose(found[0][1], found[1][1], atol=1e-6)
+    assert found[0][1].abs().max() > 1e-4
 
 
 def test_a_text_that_does_not_fit_takes_its_ranking_out(tmp_path: Path) -> None:
