@@ -1,6 +1,6 @@
 """PPO against a classifier's logit on the generated corpus: how rude the tiny policy is before and after.
 
-    python bench/classifier_reward.py --out FOLDER [--seed 7]
+    python -m bench.classifier_reward --out FOLDER [--seed 7]
 
 A RoBERTa of two layers learns to tell rude summaries from polite ones of the training dialogues, and is saved in the
 hub's format; PPO takes the logit of its label "nothate" as the reward, by the tiny preset. Rude is who uses a rude word

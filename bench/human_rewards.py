@@ -1,6 +1,6 @@
 """A reward model on real people's rankings: what it is worth beside their agreement, length and labels by lot.
 
-    python bench/human_rewards.py --data FOLDER --out FOLDER [--seed 0]
+    python -m bench.human_rewards --data FOLDER --out FOLDER [--seed 0]
 
 FOLDER is the shared data: DialogSum and SAMSum train the tiny policy from nothing (one pass over --sft dialogues of
 each); `dialogue_summary_ratings` holds 70 SAMSum test dialogues with 14 systems' summaries, each rated by three people

@@ -9,12 +9,14 @@ import torch
 from safetensors.torch import load_file
 
 from rlhf.agreement import pairwise_agreement, wrong_labels
-from rlhf.config import LoraSpec
+from rlhf.config import LoraSpec, SamplingConfig
 from rlhf.exceptions import Cancelled, DataError, ModelError
 from rlhf.models import Policy
 from rlhf.null_control import null_accuracy
-from rlhf.reward_fit import TieSettings
+from rlhf.reference_samples import reference_samples
+from rlhf.reward_fit import TieSettings, fit_member, validate
 from rlhf.reward_model import HEADS, RewardHead, RewardSettings, load_reward_model
+from rlhf.shuffled import shuffled_labels
 from rlhf.tensors import gather_log_probabilities
 from rlhf.train_reward import folds, standard, train_reward
 from rlhf.training_config import RewardConfig
@@ -216,9 +218,35 @@ def test_a_score_does_not_depend_on_its_neighbours(trained: Trained) -> None:
 
 
 def test_it_is_normalised_on_the_anchors_samples(trained: Trained) -> None:
-    settings = RewardSettings.read(trained.folder)
-    assert settings.gain > 0
-    assert all(member.gain > 0 and member.gain != 1 for member in settings.members)
+    """On the very samples: each member has mean 0 and sd 1, and so has mean − λ·sd of them."""
+    policy = Policy.load(trained.anchor, max_prompt_tokens=32, max_completion_tokens=24)
+    asked, texts = reference_samples(
+        policy, prompts(40), SHORT.normalisation_samples, SamplingConfig(max_new_tokens=SHORT.max_new_tokens),
+        seed=0, batch_size=SHORT.batch_size, reporter=Recorder(),
+    )  # fmt: skip
+    ensemble = load_reward_model(trained.folder, trained.anchor)
+    scores = torch.tensor([value for row in ensemble.score(asked, texts) for value in row])
+    assert abs(scores.mean().item()) < 1e-4
+    assert scores.std(correction=0).item() == pytest.approx(1, abs=1e-4)
+    members = RewardSettings.read(trained.folder).members
+    for row, member in zip(ensemble.raw([one.name for one in members], asked, texts), members, strict=True):
+        own = (row + member.bias) * member.gain
+        assert abs(own.mean().item()) < 1e-4
+        assert own.std(correction=0).item() == pytest.approx(1, abs=1e-4)
+
+
+def test_the_weights_with_the_lowest_validation_log_loss_are_kept(tmp_path: Path) -> None:
+    """Labels by lot are learnt by heart: the longer, the worse on others, and the first weights are the best."""
+    save_tiny(tmp_path / "t5", "t5", seed=4)
+    policy = Policy.load(tmp_path / "t5", max_prompt_tokens=32, max_completion_tokens=24)
+    data = shuffled_labels(rankings(24, ties=False), 0)
+    config, ties = replace(CONFIG, epochs=6, evaluations=1, patience=2), TieSettings("soft", 0.0)
+    recorder = Recorder()
+    model = fit_member(config, policy, ties, data[:12], data[12:], seed=0, reporter=recorder)
+    losses = recorder.curve("validation_loss")
+    assert losses[-1] > min(losses)
+    assert len(losses) < 6, "it stopped early"
+    assert validate(config, model, ties, data[12:])["validation_loss"] == pytest.approx(min(losses), abs=1e-6)
 
 
 def test_standard_gives_mean_zero_and_sd_one() -> None:
