@@ -1,7 +1,7 @@
-"""What turns prompts into tokens: a library behind one narrow interface."""
+"""What turns prompts into tokens: transformers always, CTranslate2 where it is installed and knows the model."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from rlhf.beam_search import beam_search, beam_shape
-from rlhf.config import SamplingConfig
+from rlhf.config import BackendChoice, SamplingConfig
+from rlhf.exceptions import BackendError
 from rlhf.inference import inference
 from rlhf.models import Policy
 from rlhf.sampling import sample_rows, uniforms_for
-from rlhf.types import Prompt
+from rlhf.types import Prompt, Reporter, Silent
 
 Tokens = tuple[int, ...]  # of one completion, up to and with its EOS where one came
 
@@ -94,3 +95,36 @@ def _texts(rows: list[torch.Tensor], eos: int) -> list[Tokens]:
     """Each row [T] up to its EOS. Two groups of diverse beams may have found the same text: it counts once."""
     texts = [row.tolist() for row in rows]
     return list(dict.fromkeys(tuple(text[: text.index(eos) + 1] if eos in text else text) for text in texts))
+
+
+@contextmanager
+def open_backend(
+    policy: Policy,
+    choice: BackendChoice,
+    sampling: SamplingConfig,
+    reporter: Reporter | None = None,
+    *,
+    anchor: bool = False,
+) -> Iterator[Backend]:
+    """The backend of ``choice`` for ``policy``, and with ``anchor`` for the policy with its adapter off too.
+
+    What it keeps on disk is gone after the block.
+
+    ``auto`` takes CTranslate2 where it can write these completions, else transformers, and reports which and why.
+    Raises BackendError where CTranslate2 was asked for and cannot.
+    """
+    told = reporter or Silent()
+    with ExitStack() as stack:
+        backend: Backend = TransformersBackend(policy)
+        if choice != "transformers":
+            from rlhf.ctranslate import open_ctranslate2  # an optional package
+
+            try:
+                backend = stack.enter_context(open_ctranslate2(policy, sampling, anchor=anchor))
+            except BackendError as error:
+                if choice == "ctranslate2":
+                    raise
+                told.event("log", f"transformers writes the completions. {error}", backend=backend.name)
+            else:
+                told.event("log", f"{backend.name} writes the completions, in fp32.", backend=backend.name)
+        yield backend

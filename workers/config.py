@@ -1,11 +1,11 @@
 """What may be configured of a run, checked before anything starts and without importing torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
-from rlhf.config import SamplingConfig, SFTConfig, require, to_mapping
+from rlhf.config import BackendChoice, SamplingConfig, SFTConfig, Strategy, require, to_mapping
 from rlhf.evaluation_config import EvaluateConfig
 from rlhf.exceptions import ConfigError
 from rlhf.toy_settings import SFT_ON_FILES
@@ -24,7 +24,13 @@ class GenerateConfig:
     temperature: float = 1.0  # of the sampling; 1 is the policy's own distribution
     top_p: float = 1.0  # nucleus; 1 is off
     top_k: int = 0  # 0 is off
-    batch_size: int = 64  # completions decoded at once; does not change the texts
+    strategy: Strategy = "sample"  # or greedy, beam, diverse: see `SamplingConfig`, as for the next four
+    beams: int = 0
+    groups: int = 0
+    diversity_penalty: float = 0.5
+    length_penalty: float = 1.0
+    batch_size: int = 64  # completions decoded at once; with transformers it does not change the texts
+    backend: BackendChoice = "auto"  # CTranslate2 where it is installed and can write these; transformers; ctranslate2
 
     def __post_init__(self) -> None:
         for name, lowest in (("prompts", 0), ("anchor_completions", 0), ("batch_size", 1)):
@@ -33,9 +39,7 @@ class GenerateConfig:
         self.sampling()
 
     def sampling(self) -> SamplingConfig:
-        return SamplingConfig(
-            max_new_tokens=self.max_new_tokens, temperature=self.temperature, top_p=self.top_p, top_k=self.top_k
-        )
+        return SamplingConfig(**{field.name: getattr(self, field.name) for field in fields(SamplingConfig)})
 
 
 CONFIGS: Mapping[str, type[Any]] = {

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from annotation.exceptions import Conflict
-from annotation.models import Project, Ranking, Snapshot
+from annotation.models import Completion, Project, Ranking, Snapshot
 from annotation.provenance import code_version
 from annotation.quality import agreement
 from annotation.selectors import rankings_for_quality
@@ -96,6 +96,14 @@ def _manifest(project: Project, lines: Sequence[bytes], sha256: str) -> dict[str
             "none_acceptable": sum(row["none_acceptable"] for row in rows),
             "by_split": dict(sorted(Counter(row["split"] for row in rows).items())),
             "by_origin": dict(sorted(origins.items())),
+            "completions_by_backend": _backends(project),
         },
         "agreement": asdict(found),
     }
+
+
+def _backends(project: Project) -> dict[str, int]:
+    """How many of the ranked completions each library wrote, or how many came from outside (``imported``)."""
+    ranked = Ranking.objects.filter(project=project, is_current=True)
+    rows = Completion.objects.filter(tasks__assignments__rankings__in=ranked).distinct()
+    return dict(sorted(Counter(backend or "unknown" for _, backend in rows.values_list("pk", "backend")).items()))

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from annotation.exceptions import Conflict
-from annotation.models import Project, Ranking, Snapshot
+from annotation.models import Completion, Project, Ranking, Snapshot
 from annotation.ranking import Answer
 from annotation.services import ranking_revise, snapshot_freeze
 from annotation.snapshots import canonical_groups, folder_of, pseudonym
@@ -109,10 +109,15 @@ def test_the_parquet_file_holds_the_same(project, alice):
 def test_the_manifest_counts(project, alice, bob):
     label(project, alice)
     ranked(project, bob, groups=[(0, 1), (2,), (3,)])
+    first, *others = Completion.objects.order_by("pk")
+    Completion.objects.filter(pk__in=[one.pk for one in others[:3]]).update(backend="imported")
+    Completion.objects.filter(pk__in=[one.pk for one in others[3:]]).update(backend="ctranslate2")
+    assert first.backend == ""
     manifest = snapshot_freeze(project=project, actor=None).manifest
     assert manifest["counts"]["rankings"] == 2
     assert manifest["counts"]["pairs"] == 12
     assert manifest["counts"]["by_origin"] == {"person": 2}
+    assert manifest["counts"]["completions_by_backend"] == {"ctranslate2": 4, "imported": 3, "unknown": 1}
     assert manifest["split_salt"] == "dialogues"
     assert manifest["agreement"]["prompts"] == 0
 

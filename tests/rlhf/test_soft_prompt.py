@@ -78,7 +78,7 @@ def test_greedy_generation_equals_pefts_own(tmp_path: Path, kind: str) -> None:
     policy.save_adapter(tmp_path / "adapter")
     model = _peft(tmp_path / "base", tmp_path / "adapter", kind)
     prompts = [Prompt(str(row), text) for row, text in enumerate(PROMPTS)]
-    written = generate(policy, prompts, 1, SamplingConfig(8, greedy=True), seed=0).completions
+    written = generate(policy, prompts, 1, SamplingConfig(8, strategy="greedy"), seed=0).completions
     for text, row in zip(PROMPTS, written, strict=True):
         assert row[0].token_ids == tuple(_greedy(model, policy, text, 8))
 

@@ -6,6 +6,7 @@ import pytest
 
 from annotation import services as labelling
 from annotation.models import Completion, Role, Split, Task
+from rlhf import ctranslate, types
 from rlhf.artifacts import artifact_hash
 from rlhf.toy import SFT_ON_FILES
 from tests.factories import MembershipFactory, PromptFactory, UserFactory
@@ -14,6 +15,7 @@ from tests.workers.tiny import SHORT, TINY, prompt_text, round_config, save_base
 from workers import dispatch, storage
 from workers.exceptions import RunFailed
 from workers.models import Evaluation, ModelKind, ModelState, ModelVersion, RoundState
+from workers.pipelines.generate import _mix
 from workers.selectors import evaluation_table
 from workers.services import project_anchor, round_start, run_create, run_drain
 
@@ -118,6 +120,61 @@ def test_completions_and_tasks_for_every_prompt_without_one(with_anchor):
     texts = list(prompt.completions.values_list("text", flat=True))
     assert len(texts) == len(set(texts)) == 4
     assert set(prompt.completions.values_list("source", flat=True)) == {"dialogues-sft"}
+
+
+@pytest.mark.parametrize("backend", ["transformers", "ctranslate2"])
+def test_every_completion_names_the_library_that_wrote_it(with_anchor, backend):
+    run_create(project=with_anchor, kind="generate", config={**SHORT, "backend": backend, "top_k": 40}, seed=1)
+    (run,) = run_drain(project=with_anchor)
+    assert set(Completion.objects.values_list("backend", flat=True)) == {backend}
+    sampling = Completion.objects.first().sampling
+    assert (sampling["strategy"], sampling["top_k"], sampling["run"]) == ("sample", 40, run.pk)
+
+
+def test_the_fast_library_is_taken_where_it_can_be(with_anchor):
+    run_create(project=with_anchor, kind="generate", config=SHORT)
+    (run,) = run_drain(project=with_anchor)
+    assert set(Completion.objects.values_list("backend", flat=True)) == {"ctranslate2"}
+    assert run.events.filter(message="ctranslate2 writes the completions, in fp32.").exists()
+
+
+def test_without_the_fast_library_the_run_says_why(with_anchor, monkeypatch):
+    monkeypatch.setattr(ctranslate, "find_spec", lambda name: None)
+    run_create(project=with_anchor, kind="generate", config=SHORT)
+    (run,) = run_drain(project=with_anchor)
+    assert set(Completion.objects.values_list("backend", flat=True)) == {"transformers"}
+    assert run.events.filter(message__contains="The package ctranslate2 is not installed").exists()
+
+
+def test_a_library_that_is_asked_for_and_missing_fails_the_run(with_anchor, monkeypatch):
+    monkeypatch.setattr(ctranslate, "find_spec", lambda name: None)
+    run_create(project=with_anchor, kind="generate", config={**SHORT, "backend": "ctranslate2"})
+    with pytest.raises(RunFailed, match="The package ctranslate2 is not installed"):
+        run_drain(project=with_anchor)
+    assert not Completion.objects.exists()
+
+
+@pytest.mark.parametrize("strategy", ["beam", "diverse"])
+def test_completions_may_be_searched_for(with_anchor, strategy):
+    run_create(project=with_anchor, kind="generate", config={**SHORT, "strategy": strategy, "prompts": 3})
+    (run,) = run_drain(project=with_anchor)
+    assert run.output["completions"] + run.output["alike"] >= 9
+    texts = list(Completion.objects.values_list("prompt", "text"))
+    assert len(texts) == len(set(texts))
+    assert set(Completion.objects.values_list("sampling__strategy", flat=True)) == {strategy}
+
+
+def test_completions_that_are_nearly_the_same_are_not_ranked_beside_each_other():
+    def written(source: str, text: str) -> tuple[str, types.Completion]:
+        return source, types.Completion("p", 0, text, (1,), finished=True, seed=0, backend="transformers")
+
+    long = "anna meets bob at the station at noon"
+    own = [written("policy", long), written("policy", f"{long}."), written("policy", "no"), written("policy", "yes")]
+    anchors = [written("anchor", f"{long} "), written("anchor", "never")]
+    chosen = _mix(own, anchors, 4, 1)
+    assert [(source, one.text) for source, one in chosen] == [
+        ("policy", long), ("policy", "no"), ("policy", "yes"), ("anchor", "never"),
+    ]  # fmt: skip
 
 
 def test_generating_again_writes_nothing_twice(with_anchor):

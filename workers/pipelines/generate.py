@@ -11,9 +11,12 @@ from annotation.models import Completion, Prompt
 from annotation.services import tasks_create
 from annotation.texts import content_hash
 from rlhf import types
+from rlhf.backends import Backend, open_backend
+from rlhf.config import to_mapping
 from rlhf.exceptions import Cancelled
 from rlhf.generate import generate
 from rlhf.models import Policy
+from rlhf.near_duplicates import alike
 from workers.config import GenerateConfig
 from workers.models import ModelKind, ModelVersion
 from workers.pipelines.context import Context, Publish
@@ -33,16 +36,18 @@ def run(context: Context) -> Publish:
     )
     policy = policy_load(context.project, writer, max_completion_tokens=config.max_new_tokens)
     made = {"prompts": 0, "completions": 0, "tasks": 0, "too_long": 0, "alike": 0}
-    for start in range(0, len(prompts), CHUNK):
-        if context.reporter.cancelled():
-            raise Cancelled(f"cancelled after {start} of {len(prompts)} prompts; what was written stays")
-        context.reporter.progress(start, len(prompts), "writing completions")
-        chunk = prompts[start : start + CHUNK]
-        texts = _sample(context, policy, writer, chunk, round_number)
-        for name, count in _write(context, chunk, texts, round_number).items():
-            made[name] += count
-        made["too_long"] += len(chunk) - len(texts)
-        made["alike"] += sum(len(row) < context.project.completions_per_prompt for row in texts.values())
+    anchored = _anchored(context, writer)
+    with open_backend(policy, config.backend, config.sampling(), context.reporter, anchor=anchored > 0) as backend:
+        for start in range(0, len(prompts), CHUNK):
+            if context.reporter.cancelled():
+                raise Cancelled(f"cancelled after {start} of {len(prompts)} prompts; what was written stays")
+            context.reporter.progress(start, len(prompts), "writing completions")
+            chunk = prompts[start : start + CHUNK]
+            texts = _sample(context, policy, backend, writer, chunk, round_number)
+            for name, count in _write(context, chunk, texts, round_number).items():
+                made[name] += count
+            made["too_long"] += len(chunk) - len(texts)
+            made["alike"] += sum(len(row) < context.project.completions_per_prompt for row in texts.values())
     if made["too_long"]:
         context.reporter.event(
             "warning",
@@ -53,7 +58,8 @@ def run(context: Context) -> Publish:
         context.reporter.event(
             "warning",
             f"{made['alike']} of {len(prompts)} prompts have fewer than {context.project.completions_per_prompt} "
-            "different texts, however often they were drawn again: they got no task.",
+            "different texts (an edit similarity above 0.95 is no difference), however often they were drawn again: "
+            "they got no task.",
         )
     return lambda: made
 
@@ -84,8 +90,20 @@ def sampling_seed(seed: int, round_number: int, *, reference: bool) -> int:
 Written = tuple[str, types.Completion]  # source, completion
 
 
+def _anchored(context: Context, writer: ModelVersion) -> int:
+    """How many of each prompt's completions the anchor writes."""
+    config: GenerateConfig = context.config
+    policy = writer.kind == ModelKind.POLICY
+    return min(config.anchor_completions, context.project.completions_per_prompt - 1) if policy else 0
+
+
 def _sample(
-    context: Context, policy: Policy, writer: ModelVersion, prompts: Sequence[Prompt], round_number: int
+    context: Context,
+    policy: Policy,
+    backend: Backend,
+    writer: ModelVersion,
+    prompts: Sequence[Prompt],
+    round_number: int,
 ) -> dict[int, list[Written]]:
     """K different texts for each prompt, by prompt id; prompts that are too long are left out.
 
@@ -96,7 +114,7 @@ def _sample(
     keyed = [types.Prompt(id=content_hash(prompt.text), text=context.templated(prompt.text)) for prompt in prompts]
     # Two prompts may hold one text under two names; the sampler wants each once.
     unique = list({prompt.id: prompt for prompt in keyed}.values())
-    anchored = min(config.anchor_completions, wanted - 1) if writer.kind == ModelKind.POLICY else 0
+    anchored = _anchored(context, writer)
 
     def draw(count: int, *, reference: bool) -> dict[str, list[types.Completion]]:
         result = generate(
@@ -109,11 +127,13 @@ def _sample(
             distinct=True,
             reporter=_CancelOnly(context.reporter),
             reference=reference,
+            backend=backend,
         )
         return {row[0].prompt_id: list(row) for row in result.completions if row}
 
     own = draw(wanted, reference=False)
-    anchors = draw(anchored + SPARE, reference=True) if anchored else {}
+    spare = 0 if config.sampling().searches else SPARE  # a search follows more texts than it is asked for anyway
+    anchors = draw(anchored + spare, reference=True) if anchored else {}
     anchor_slug = context.anchor().slug
     mixed = {
         key: _mix(
@@ -128,13 +148,13 @@ def _sample(
 
 
 def _mix(own: Sequence[Written], anchors: Sequence[Written], wanted: int, anchored: int) -> list[Written]:
-    """``anchored`` of the anchor's texts and the policy's for the rest, no text twice."""
-    chosen: dict[str, Written] = {}
+    """``anchored`` of the anchor's texts and the policy's for the rest, no two alike."""
+    chosen: list[Written] = []
     for pool, limit in ((own, wanted - anchored), (anchors, wanted), (own, wanted)):
-        for written in pool:
-            if len(chosen) < limit:
-                chosen.setdefault(written[1].text.strip(), written)
-    return list(chosen.values())
+        for source, written in pool:
+            if len(chosen) < limit and not any(alike(written.text, other.text) for _, other in chosen):
+                chosen.append((source, written))
+    return chosen
 
 
 def _write(
@@ -142,13 +162,7 @@ def _write(
 ) -> dict[str, int]:
     """Completions and tasks of one chunk, in one transaction fenced by the attempt."""
     config: GenerateConfig = context.config
-    sampling: dict[str, Any] = {
-        "max_new_tokens": config.max_new_tokens,
-        "temperature": config.temperature,
-        "top_p": config.top_p,
-        "top_k": config.top_k,
-        "run": context.run.pk,
-    }
+    sampling: dict[str, Any] = to_mapping(config.sampling()) | {"run": context.run.pk}
     with transaction.atomic():
         context.reporter.flush()
         rows: list[Completion] = []
@@ -164,7 +178,7 @@ def _write(
                         ordinal=ordinal,
                         text=written.text,
                         sampling=sampling | {"finished": written.finished},
-                        backend="rlhf",
+                        backend=written.backend,
                         seed=written.seed,
                     )
                 )

@@ -101,6 +101,26 @@ def test_generate_writes_a_line_for_each_prompt(run: Run, folder: Path, capsys: 
     assert "6 completions of 3 prompts are in texts.jsonl" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("backend", ["transformers", "ctranslate2"])
+def test_generate_records_what_decoded(
+    run: Run, folder: Path, capsys: pytest.CaptureFixture[str], backend: str
+) -> None:
+    assert run(*GENERATE, "--out", "texts.jsonl", "--backend", backend, "--set", "strategy=greedy", "--n", "1") == 0
+    rows = [json.loads(line) for line in (folder / "texts.jsonl").read_text().splitlines()]
+    assert {row["backend"] for row in rows} == {backend}
+    assert run(*GENERATE, "--out", "others.jsonl", "--set", "strategy=greedy", "--n", "1") == 0
+    others = [json.loads(line) for line in (folder / "others.jsonl").read_text().splitlines()]
+    assert [row["completions"] for row in rows] == [row["completions"] for row in others]
+
+
+def test_generate_searches(run: Run, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*GENERATE, "--out", "texts.jsonl", "--n", "3", "--set", "strategy=diverse") == 0
+    rows = [json.loads(line) for line in (folder / "texts.jsonl").read_text().splitlines()]
+    assert [len(set(row["completions"])) for row in rows] == [3, 3, 3]
+    assert run(*GENERATE, "--out", "more.jsonl", "--n", "3", "--set", "strategy=beam", "--set", "beams=2") == 1
+    assert "beams is 2, which cannot give 3 completions" in capsys.readouterr().err
+
+
 def test_generate_repeats_itself_with_the_same_seed(run: Run, folder: Path) -> None:
     texts = []
     for seed in ("1", "1", "2"):
