@@ -43,6 +43,8 @@ def open_ctranslate2(
         raise BackendError(f"CTranslate2 is used on the CPU alone, and the policy is on {policy.device}.")
     if sampling.strategy == "diverse":
         raise BackendError("CTranslate2 has no diverse beam search.")
+    if policy.soft_prompt is not None:
+        raise BackendError("CTranslate2 knows no soft prompt: its virtual tokens are not in the vocabulary.")
     with TemporaryDirectory(prefix="ctranslate2-") as folder:
         backend = CTranslate2Backend(policy, Path(folder))
         for reference in (False, True)[: 1 + anchor]:
