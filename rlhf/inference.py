@@ -13,6 +13,7 @@ from peft.tuners.lora import Linear as LoraLinear
 from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
 from transformers.activations import NewGELUActivation
+from transformers.pytorch_utils import Conv1D
 
 from rlhf.models import Policy
 
@@ -75,13 +76,13 @@ class PackedLinear(nn.Module):
     torch packs a weight anew at each call, which at some dozens of rows takes up to a third of the time.
     """
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
-        self._bias = linear.bias
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), _PACKED_ROWS)
+        self.weight, self.bias = weight.detach(), bias  # T5 asks for the type of the one
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.contiguous(), _PACKED_ROWS)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(hidden, self._packed, self._bias, "none", [], "")
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(hidden, self._packed, self.bias, "none", [], "")
         return product
 
 
@@ -89,9 +90,12 @@ def _quicker(module: nn.Module) -> nn.Module | None:
     if isinstance(module, NewGELUActivation):
         return nn.GELU(approximate="tanh")  # the same formula in one kernel instead of eight
     # Not its subclasses: a quantised layer is one too.
-    if type(module) is not nn.Linear or module.weight.dtype != torch.float32:
+    if type(module) not in (nn.Linear, Conv1D):
         return None
-    return PackedLinear(module) if module.weight.numel() >= _PACKED_SIZE else None
+    layer: Any = module
+    if layer.weight.dtype != torch.float32 or layer.weight.numel() < _PACKED_SIZE:
+        return None
+    return PackedLinear(layer.weight.T if type(module) is Conv1D else layer.weight, layer.bias)
 
 
 @contextmanager

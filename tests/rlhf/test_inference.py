@@ -7,17 +7,24 @@ import pytest
 import torch
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
+from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
 
-from rlhf.config import LoraSpec
+from rlhf.config import LoraSpec, SamplingConfig
+from rlhf.generate import generate
 from rlhf.inference import PackedLinear, folded, inference
 from rlhf.models import Policy
-from tests.rlhf.tiny import KINDS, tiny_policy
+from rlhf.types import Prompt
+from tests.rlhf.tiny import KINDS, WORDS, tiny_policy, tiny_tokenizer
 
 TEXTS = ["anna meets bob at the station .", "carla lost the key"]
 
 
 def _adapted(folder: Path, kind: str = "t5", **spec: Any) -> Policy:
-    policy = tiny_policy(folder, kind, scale=2)
+    return _moved(tiny_policy(folder, kind, scale=2), **spec)
+
+
+def _moved(policy: Policy, **spec: Any) -> Policy:
+    """With an adapter that does something."""
     policy.add_lora(LoraSpec(**{"rank": 2, "alpha": 8, "targets": "all-linear", **spec}), seed=0)
     noise = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -66,6 +73,43 @@ def test_layers_and_weights_are_the_same_bits_afterwards(tmp_path: Path, kind: s
     assert [id(parameter) for parameter in policy.parameters_trainable()] == trainable
 
 
+@pytest.mark.parametrize("kind", ["t5", "gpt2"])
+def test_large_layers_are_packed_and_say_the_same(kind: str) -> None:
+    policy = _wide(kind)
+    own = _logits(policy)
+    with inference(policy):
+        packed = [module for module in policy.base.modules() if isinstance(module, PackedLinear)]
+        # T5: three in each feed-forward. GPT-2: what is 768 or 1,024 wide, adapted or not, and the head.
+        assert len(packed) == (12 if kind == "t5" else 7)
+        assert torch.allclose(_logits(policy), own, atol=1e-4)
+    prompts = [Prompt(text, text) for text in TEXTS]
+    rows = [
+        generate(policy, prompts, 3, SamplingConfig(12), seed=0, batch_size=size).completions for size in (1, 64)
+    ]  # fmt: skip
+    assert rows[0] == rows[1]
+    assert torch.equal(_logits(policy), own)
+
+
+def _wide(kind: str) -> Policy:
+    """Layers of 256 × 512 weights and more, below an adapter."""
+    torch.manual_seed(0)
+    model: Any
+    if kind == "t5":
+        t5: Any = T5Config
+        config = t5(
+            vocab_size=len(WORDS) + 3, d_model=256, d_kv=32, d_ff=512, num_layers=2, num_heads=4,
+            feed_forward_proj="gated-gelu", decoder_start_token_id=0, tie_word_embeddings=False,
+        )  # fmt: skip
+        model = T5ForConditionalGeneration(config)
+    else:
+        model = GPT2LMHeadModel(
+            GPT2Config(vocab_size=600, n_embd=256, n_layer=2, n_head=4, n_positions=96, bos_token_id=1, eos_token_id=1)
+        )
+    kinds: Any = "seq2seq" if kind == "t5" else "causal"
+    policy = Policy(model.eval(), tiny_tokenizer(), kinds, max_prompt_tokens=64, max_completion_tokens=24)
+    return _moved(policy, targets=("wi_0", "wo") if kind == "t5" else ("c_attn",))
+
+
 def test_layers_trained_whole_are_taken_with_the_adapter_and_left_with_it(tmp_path: Path) -> None:
     policy = _adapted(tmp_path, targets=("q", "v"), modules_to_save=("decoder.final_layer_norm",))
     own = _logits(policy)
@@ -103,4 +147,4 @@ def test_a_packed_layer_equals_the_plain_one(*, bias: bool, rows: int) -> None:
     linear = nn.Linear(384, 512, bias=bias)
     hidden = torch.randn(rows, 1, 384)
     with torch.inference_mode():
-        assert torch.allclose(PackedLinear(linear)(hidden), linear(hidden), atol=1e-5)
+        assert torch.allclose(PackedLinear(linear.weight, linear.bias)(hidden), linear(hidden), atol=1e-5)

@@ -10,6 +10,7 @@ from rlhf.config import SamplingConfig
 from rlhf.decoding import Decoder
 from rlhf.generate import generate
 from rlhf.models import Policy
+from rlhf.sampling import sample_rows
 from rlhf.shared_attention import can_share
 from rlhf.types import Prompt
 from tests.rlhf.tiny import WORDS, tiny_tokenizer
@@ -59,6 +60,13 @@ def test_every_family_writes_what_transformers_writes(family: str) -> None:
         )[0, 1:].tolist()  # fmt: skip
         expected = theirs[: theirs.index(1) + 1] if 1 in theirs else theirs
         assert [list(one.token_ids) for one in row] == [expected, expected]
+    # Most have a fused attention, which `generate` leaves aside on a CPU.
+    state, owner = policy.read_prompts(policy.encode_prompts([one.text for one in PROMPTS])), torch.tensor([0, 1, 1, 2])
+    with torch.no_grad():
+        rows = sample_rows(policy, state, owner, torch.zeros(4, 10), SamplingConfig(10, strategy="greedy")).tokens
+    lengths = rows.lengths.tolist()
+    fused = [ids[:length] for ids, length in zip(rows.ids.tolist(), lengths, strict=True)]
+    assert fused == [list(ours[prompt][0].token_ids) for prompt in owner.tolist()]
     sampled = generate(policy, PROMPTS, 5, SamplingConfig(10), seed=0).completions
     assert sampled == generate(policy, PROMPTS, 5, SamplingConfig(10), seed=0, batch_size=1).completions
 
