@@ -1,7 +1,7 @@
 """Runs ``manage.py loop`` for several seeds and prints the Markdown tables of docs/results.md.
 
-    .venv/bin/python bench/loop_results.py --out var/results                  # PPO and DPO, honest labels
-    .venv/bin/python bench/loop_results.py --out var/results --shuffle-labels --seeds 0 1 2 3 4
+    .venv/bin/python -m bench.loop_results --out var/results                  # PPO and DPO, honest labels
+    .venv/bin/python -m bench.loop_results --out var/results --shuffle-labels --seeds 0 1 2 3 4
 
 A run whose JSON lies in ``--out`` already is not run again. ``--jobs 2`` runs two at a time, each on
 one thread; the times it prints then say nothing about the ten minutes of a single run.

@@ -1,6 +1,6 @@
 """What PPO and DPO gain with and without the last norm's gain, beside the reward model's own best of n.
 
-    python bench/sharpness.py [--seed 7] [--folder FOLDER]
+    python -m bench.sharpness [--seed 7] [--folder FOLDER]
 
 One tiny policy, 300 simulated rankings of its samples, one reward model for all rows. The win rate is the hidden
 utility's, against the anchor's samples on 1,000 test dialogues; KL is against the anchor. About twelve minutes.

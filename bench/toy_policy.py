@@ -1,6 +1,6 @@
 """Measures the tiny policy of the generated corpus: how often it is flawless, how often four samples differ in quality.
 
-    python bench/toy_policy.py [--folder FOLDER] [--seed 0] [--prompts 1000]
+    python -m bench.toy_policy [--folder FOLDER] [--seed 0] [--prompts 1000]
 
 Trains it first (about two minutes on two cores) unless FOLDER holds it. Test dialogues only, temperature 1.
 """
