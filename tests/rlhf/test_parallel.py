@@ -6,10 +6,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.rlhf.tiny import save_tiny
+
+pytestmark = pytest.mark.xdist_group("parallel")  # the trainings of all tests are run once
+TRAINERS = {"sft": "t5", "reward": "t5", "dpo": "t5", "ppo": "t5", "rloo": "gpt2"}
 
 WORKER = """
 import json, sys
@@ -21,11 +25,13 @@ from tests.rlhf import test_resume
 from tests.rlhf.learning import Recorder
 
 stop_rules.StopRules._eos = stop_rules.StopRules._length = lambda self, now: None
-trainer, anchor, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-recorder = Recorder()
-artifact = getattr(test_resume, "_" + trainer)(anchor, out, recorder)
-found = {"curves": recorder.curves, "sha256": artifact.sha256, "processes": parallel.count()}
-Path(f"{out}.{parallel.rank()}.json").write_text(json.dumps(found))
+folder, found = Path(sys.argv[1]), {}
+for trainer, kind in json.loads(sys.argv[2]).items():
+    recorder = Recorder()
+    out = folder / f"{trainer}-of-{parallel.count()}"
+    artifact = getattr(test_resume, "_" + trainer)(folder / kind, out, recorder)
+    found[trainer] = {"curves": recorder.curves, "sha256": artifact.sha256, "processes": parallel.count()}
+(folder / f"{parallel.rank()}-of-{parallel.count()}.json").write_text(json.dumps(found))
 """
 
 
@@ -35,27 +41,34 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _train(trainer: str, anchor: Path, out: Path, processes: int) -> list[dict]:
-    """What each process saw."""
+def _train(folder: Path, processes: int) -> list[dict[str, Any]]:
+    """What each process saw of each trainer."""
     port, running = str(_free_port()), []
     for rank in range(processes):
         env = dict(os.environ) | {"OMP_NUM_THREADS": "1"}
         if processes > 1:  # what torchrun sets
             env |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes),
                     "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}  # fmt: skip
-        command = [sys.executable, "-c", WORKER, trainer, str(anchor), str(out)]
+        command = [sys.executable, "-c", WORKER, str(folder), json.dumps(TRAINERS)]
         running.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True))
     for process in running:
-        _, errors = process.communicate(timeout=300)
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
-    return [json.loads(Path(f"{out}.{rank}.json").read_text()) for rank in range(processes)]
+    return [json.loads((folder / f"{rank}-of-{processes}.json").read_text()) for rank in range(processes)]
 
 
-@pytest.mark.parametrize("trainer", ["sft", "reward", "dpo", "ppo", "rloo"])
-def test_two_processes_equal_one(tmp_path: Path, trainer: str) -> None:
-    anchor = save_tiny(tmp_path / "anchor", "gpt2" if trainer == "rloo" else "t5", seed=4)
-    (alone,) = _train(trainer, anchor, tmp_path / "one", 1)
-    first, second = _train(trainer, anchor, tmp_path / "two", 2)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """By one process, and by each of two."""
+    folder = tmp_path_factory.mktemp("parallel")
+    for kind in set(TRAINERS.values()):
+        save_tiny(folder / kind, kind, seed=4)
+    return [*_train(folder, 1), *_train(folder, 2)]
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_two_processes_equal_one(trained: list[dict[str, Any]], trainer: str) -> None:
+    alone, first, second = (process[trainer] for process in trained)
     assert (alone["processes"], first["processes"]) == (1, 2)
     assert second["curves"] == []  # one of them reports
     assert first["sha256"] == second["sha256"]
