@@ -16,8 +16,8 @@ from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGene
 
 from bench.races.work import SHAPES, Shape, Work
 from rlhf.config import LoraSpec
+from rlhf.examples import epoch_batches
 from rlhf.models import Policy
-from rlhf.training import epoch_batches
 
 EOS, PAD = 1, 0
 SPECIALS = {"<pad>": PAD, "</s>": EOS, "<unk>": 2}
@@ -88,7 +88,7 @@ def made_data(work: Work) -> dict[str, Any]:
         }
         for _ in range(work.dataset_rankings)
     ]
-    # The first epoch of rlhf.training's loop; equal losses step by step say that the two sides kept to it.
+    # The first epoch of rlhf.examples; equal losses step by step say that the two sides kept to it.
     generator = torch.Generator().manual_seed(1_000_003 * work.seed)
     lengths = [work.prompt_tokens] * len(rankings)
     order = [row for batch in epoch_batches(len(rankings), work.rankings, generator, lengths) for row in batch]

@@ -106,7 +106,7 @@ def test_a_broken_run_goes_on_and_ends_in_the_same_model(tmp_path: Path, method:
 def test_a_checkpoint_of_another_method_is_refused(tmp_path: Path, other: str) -> None:
     with pytest.raises(Cancelled):
         _train(tmp_path, "t5", "lora", epochs=6, checkpoint_every=2, notes=Notes(stop_after=3))
-    with pytest.raises(ConfigError, match="belongs to another training"):
+    with pytest.raises(ConfigError, match="belong to another training"):
         _train(tmp_path, "t5", other, epochs=6, checkpoint_every=2, learning_rate=CONFIGS["lora"].learning_rate)
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from rlhf.config import LoraSpec, SFTConfig, from_mapping, to_mapping
+from rlhf.config import SFTConfig, SFTLoraSpec, from_mapping, to_mapping
 from rlhf.exceptions import ConfigError
 from rlhf.toy_settings import SFT_ON_FILES
 from rlhf.training_config import PRESETS, DPOConfig, PPOConfig, RewardConfig, with_preset
@@ -40,7 +40,8 @@ def test_a_part_of_a_nested_config_leaves_the_presets_rest() -> None:
 
 def test_sft_has_its_own_tiny_values() -> None:
     assert with_preset(SFTConfig, {"preset": "tiny"}) == SFT_ON_FILES
-    assert with_preset(SFTConfig, {"preset": "tiny", "lora": {"rank": 2}}).lora == LoraSpec(rank=2)
+    given = {"preset": "tiny", "method": "lora", "lora": {"rank": 2}}
+    assert with_preset(SFTConfig, given).lora == SFTLoraSpec(rank=2)
 
 
 @pytest.mark.parametrize("name", ["huge", ["tiny"], None])
