@@ -26,6 +26,8 @@ from rlhf.tensors import TokenBatch, gather_log_probabilities
 from rlhf.types import Prompt
 
 TOLERANCE = 1e-3  # nats by which a token's log-probability may differ from the policy's; fp32 rounds at 1e-5
+# Whatever a converter that does not know a model may run into, a full disk among it.
+_FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 _PROBE = 16  # tokens of the prompt and of the completion that a conversion is checked with
 
 
@@ -78,9 +80,7 @@ class CTranslate2Backend:
                 with folded(self._policy, reference=reference):
                     _converter(self._policy, self._folder).convert(str(path))
                     _check(self._policy, path)
-            # Whatever a converter that does not know this model may run into, a full disk among it.
-            except (ArithmeticError, AttributeError, LookupError, NotImplementedError, OSError, RuntimeError, TypeError,
-                    ValueError) as error:  # fmt: skip
+            except _FAULTS as error:
                 model = self._policy.base.config.model_type
                 raise BackendError(f"CTranslate2 cannot convert this {model} model: {error}") from error
             self._converted[reference] = path

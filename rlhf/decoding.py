@@ -11,7 +11,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from rlhf.cache import growing_cache
 from rlhf.models import Policy
-from rlhf.shared_attention import SharedPrompts, can_share
+from rlhf.shared_attention import SharedPrompts, added_mask, can_share
 from rlhf.tensors import PromptState
 
 
@@ -105,6 +105,4 @@ class Decoder:
         if self._shared is None:
             return self._mask
         assert self._states is not None
-        hidden = (self._mask == 0)[:, None, None]
-        lowest = torch.finfo(self._states.dtype).min
-        return torch.zeros_like(hidden, dtype=self._states.dtype).masked_fill(hidden, lowest)
+        return added_mask(self._mask, self._states.dtype)

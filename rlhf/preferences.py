@@ -1,6 +1,6 @@
 """Rankings as training batches: one prompt with all its completions and all its pairs is one element."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -124,10 +124,3 @@ def tie_share(rankings: Sequence[Ranking]) -> float:
 def default_tie_rule(share: float) -> TieRule:
     """Rao–Kupper where ties are common enough to learn a threshold from, else a soft label of ½."""
     return "rao-kupper" if share >= TIES_WORTH_A_MODEL else "soft"
-
-
-def shuffled_batches(count: int, size: int, generator: torch.Generator) -> Iterator[list[int]]:
-    """Indices 0 … ``count`` − 1 in a seeded order, ``size`` at a time; the last batch may be smaller."""
-    order = torch.randperm(count, generator=generator).tolist()
-    for start in range(0, count, size):
-        yield order[start : start + size]
