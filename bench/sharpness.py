@@ -17,10 +17,10 @@ import numpy as np
 from rlhf.config import SamplingConfig
 from rlhf.generate import generate
 from rlhf.models import Policy
+from rlhf.reading import compare, read_tokens
 from rlhf.reward_model import load_reward_model
-from rlhf.rollout import read_tokens, sample
+from rlhf.rollout import sample
 from rlhf.simulate import Annotator, simulated_ranking, toy_utility, true_win_rate
-from rlhf.tensors import full_kl
 from rlhf.toy import dialogues, train_tiny_policy
 from rlhf.train_dpo import train_dpo
 from rlhf.train_ppo import train_ppo
@@ -100,11 +100,8 @@ class Lab:
         sampling = SamplingConfig(max_new_tokens=SAMPLING.max_new_tokens, temperature=value)
         drawn = sample(policy, self.prompts["validation"], 4, sampling, seed=self.seed)
         state = policy.read_prompts(drawn.prompts)
-        ours, theirs = (
-            read_tokens(policy, state, drawn.owner, drawn.completions, temperature=t).logits.detach()
-            for t in (value, 1.0)
-        )
-        kl = float((full_kl(ours, theirs) * drawn.completions.mask).sum(dim=1).mean())
+        ours, theirs = (read_tokens(policy, state, drawn.owner, drawn.completions, temperature=t) for t in (value, 1.0))
+        kl = float(compare(ours, theirs).kl.sum(dim=1).mean())
         texts = [row[0] for row in self.texts(policy, 1, seed=self.seed + 3, temperature=value)]
         self.row(f"anchor at temperature {value:g}", texts, kl)
 

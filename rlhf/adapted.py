@@ -36,6 +36,12 @@ class Adapted:
         return place
 
     @property
+    def dtype(self) -> torch.dtype:
+        """What the model computes in, and its hidden states come in."""
+        kind: torch.dtype = self.base.dtype
+        return kind
+
+    @property
     def base(self) -> Any:
         """The transformers model itself, whose layers hold the LoRA when there is one."""
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model

@@ -10,9 +10,11 @@ import torch
 
 from rlhf.beam_search import beam_search, beam_shape
 from rlhf.config import BackendChoice, SamplingConfig
+from rlhf.decoding import DecoderOf
 from rlhf.exceptions import BackendError
 from rlhf.inference import inference
 from rlhf.models import Policy
+from rlhf.prompt_memory import PromptMemory
 from rlhf.sampling import sample_rows, uniforms_for
 from rlhf.types import Prompt, Reporter, Silent
 
@@ -54,40 +56,46 @@ class Backend(Protocol):
 
 
 class TransformersBackend:
-    """The policy's own model. Its texts do not depend on the batch, up to the rounding of fp32."""
+    """The policy's own model. Its texts do not depend on the batch, up to the rounding of fp32.
+
+    ``memory`` keeps what the encoder reads while it samples.
+    """
 
     name = "transformers"
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(self, policy: Policy, memory: PromptMemory | None = None) -> None:
+        self._policy, self._memory = policy, memory
 
     @contextmanager
     def writer(self, *, reference: bool) -> Iterator[Writer]:
-        with inference(self._policy, reference=reference):
-            yield _TransformersWriter(self._policy)
+        with inference(self._policy, reference=reference) as decoder_of:
+            yield _TransformersWriter(self._policy, decoder_of, self._memory)
 
 
 class _TransformersWriter:
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(self, policy: Policy, decoder_of: DecoderOf, memory: PromptMemory | None) -> None:
+        self._policy, self._decoder_of, self._memory = policy, decoder_of, memory
 
     def sample(self, draws: Sequence[Draw], sampling: SamplingConfig, seed: int) -> list[Tokens]:
         policy = self._policy
         texts = {draw.place: draw.prompt.text for draw in draws}
         row = {place: number for number, place in enumerate(texts)}
         state = policy.read_prompts(policy.encode_prompts(list(texts.values())))
+        if self._memory is not None:
+            self._memory.keep(list(texts.values()), state)
         owner = torch.tensor([row[draw.place] for draw in draws], device=policy.device)
         uniforms = [
             uniforms_for(seed, draw.prompt.id, draw.ordinal, draw.attempt, sampling.max_new_tokens) for draw in draws
         ]
-        rows = sample_rows(policy, state, owner, torch.from_numpy(np.stack(uniforms)).to(policy.device), sampling)
+        drawn = torch.from_numpy(np.stack(uniforms)).to(policy.device)
+        rows = sample_rows(policy, state, owner, drawn, sampling, self._decoder_of)
         lengths = rows.tokens.lengths.tolist()
         return [tuple(ids[:length]) for ids, length in zip(rows.tokens.ids.tolist(), lengths, strict=True)]
 
     def search(self, prompts: Sequence[Prompt], sampling: SamplingConfig, n: int) -> list[list[Tokens]]:
         policy = self._policy
         state = policy.read_prompts(policy.encode_prompts([prompt.text for prompt in prompts]))
-        found = beam_search(policy, state, beam_shape(sampling, n), sampling)
+        found = beam_search(policy, state, beam_shape(sampling, n), sampling, self._decoder_of)
         return [_texts(found.ranked(prompt), policy.eos_id) for prompt in range(len(prompts))]
 
 

@@ -5,12 +5,13 @@ transformers' beam search would read a causal prompt once for each beam, and it 
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from rlhf.config import SamplingConfig
-from rlhf.decoding import Decoder
+from rlhf.decoding import Decoder, DecoderOf
 from rlhf.exceptions import ConfigError
 from rlhf.models import Policy
 from rlhf.tensors import PromptState
@@ -29,12 +30,18 @@ def beam_shape(sampling: SamplingConfig, n: int) -> tuple[int, int]:
     return groups, beams // groups
 
 
-def beam_search(policy: Policy, state: PromptState, shape: tuple[int, int], sampling: SamplingConfig) -> "Found":
-    """The finished texts of each of P prompts."""
+def beam_search(
+    policy: Policy,
+    state: PromptState,
+    shape: tuple[int, int],
+    sampling: SamplingConfig,
+    decoder_of: DecoderOf | None = None,
+) -> "Found":
+    """The finished texts of each of P prompts; ``decoder_of`` is the model as it is unless given."""
     prompts, (groups, width) = len(state), shape
     search = _Search(prompts, groups, width, policy, sampling)
     going = torch.arange(prompts, device=policy.device)
-    with Decoder(policy, state) as decoder:
+    with (decoder_of or partial(Decoder, policy))(state) as decoder:
         logits = decoder.start(going.repeat_interleave(groups * width))
         for step in range(sampling.max_new_tokens):
             parents = search.advance(logits, going, step)

@@ -22,7 +22,8 @@ from rlhf.config import SamplingConfig
 from rlhf.exceptions import BackendError
 from rlhf.inference import folded
 from rlhf.models import Policy
-from rlhf.tensors import TokenBatch, gather_log_probabilities
+from rlhf.reading import read_tokens
+from rlhf.tensors import TokenBatch
 from rlhf.types import Prompt
 
 TOLERANCE = 1e-3  # nats by which a token's log-probability may differ from the policy's; fp32 rounds at 1e-5
@@ -205,8 +206,7 @@ def _check(policy: Policy, path: Path) -> None:
     ]
     with torch.no_grad():
         state = policy.read_prompts(batches[0])
-        logits = policy.read_completions(state, torch.zeros(1, dtype=torch.long), batches[1]).logits
-    own = gather_log_probabilities(logits, completion)[0]
+        own = read_tokens(policy, state, torch.zeros(1, dtype=torch.long), batches[1]).log_probabilities()[0]
     model = _load(policy, path)
     names = [[str(token) for token in row[0].tolist()] for row in (prompt, completion)]
     if policy.kind == "seq2seq":

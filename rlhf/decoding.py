@@ -1,8 +1,9 @@
 """One decoding step: the model with its cache."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -13,6 +14,28 @@ from rlhf.cache import growing_cache
 from rlhf.models import Policy
 from rlhf.shared_attention import SharedPrompts, added_mask, can_share
 from rlhf.tensors import PromptState
+
+
+class StepDecoder(Protocol):
+    """The P prompts are read with P rows, then decoded with B; for use in a ``with`` block."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def start(self, owner: Tensor) -> Tensor:
+        """Logits [B, V] of the first token; ``owner`` [B] points at the prompts."""
+
+    def step(self, token: Tensor) -> Tensor:
+        """Logits [B, V] after ``token`` [B] was read."""
+
+    def keep(self, rows: Tensor) -> None:
+        """Make the decoder's rows ``rows`` of those before: the ones still going, or the ones a beam goes on from."""
+
+
+DecoderOf = Callable[[PromptState], StepDecoder]
 
 
 class Decoder:

@@ -6,33 +6,41 @@ that a training goes on from the same bits; what it says is the same up to the r
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from peft.tuners.lora import Linear as LoraLinear
 from peft.utils import ModulesToSaveWrapper
 from torch import Tensor, nn
-from transformers.activations import NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
+from rlhf.decoding import Decoder, DecoderOf
 from rlhf.models import Policy
+from rlhf.packed import PackedLinear
+from rlhf.t5_decoding import T5Decoder, T5Weights
 
 _PACKED_SIZE = 1 << 17  # weights of a layer from which a packed copy is quicker than what oneDNN costs for a call
-_PACKED_ROWS = 64  # rows that the packing is made for; others are as right, and nearly as quick
 
 StandIn = Callable[[nn.Module], nn.Module | None]
 
 
 @contextmanager
-def inference(policy: Policy, *, reference: bool = False) -> Iterator[None]:
-    """No gradients, the adapter folded in (``reference``: off), and the quickest kernels that stay in fp32."""
+def inference(policy: Policy, *, reference: bool = False) -> Iterator[DecoderOf]:
+    """No gradients, the adapter folded in (``reference``: off), and the quickest kernels that stay in fp32.
+
+    Gives what decodes completions of prompts that were read inside the block.
+    """
     with ExitStack() as stack:
         stack.enter_context(folded(policy, reference=reference))
+        stack.enter_context(torch.inference_mode())
+        if T5Weights.fit(policy):
+            yield partial(T5Decoder, T5Weights(policy.base), policy.start_id)
+            return
         stack.enter_context(_plain_attention(policy))
         if policy.device.type == "cpu":
             stack.enter_context(_stand_ins(policy.base, _quicker))
-        stack.enter_context(torch.inference_mode())
-        yield
+        yield partial(Decoder, policy)
 
 
 @contextmanager
@@ -70,25 +78,7 @@ def _merged(layer: LoraLinear) -> nn.Module | None:
     return plain
 
 
-class PackedLinear(nn.Module):
-    """W x + b with a copy of W in the blocks in which oneDNN multiplies.
-
-    torch packs a weight anew at each call, which at some dozens of rows takes up to a third of the time.
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        super().__init__()
-        self.weight, self.bias = weight.detach(), bias  # T5 asks for the type of the one
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.contiguous(), _PACKED_ROWS)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(hidden, self._packed, self.bias, "none", [], "")
-        return product
-
-
 def _quicker(module: nn.Module) -> nn.Module | None:
-    if isinstance(module, NewGELUActivation):
-        return nn.GELU(approximate="tanh")  # the same formula in one kernel instead of eight
     # Not its subclasses: a quantised layer is one too.
     if type(module) not in (nn.Linear, Conv1D):
         return None

@@ -138,11 +138,15 @@ class Policy(Adapted):
 
         A soft prompt stands in front: S then counts its n virtual tokens, in the state's ids and mask too.
         """
-        prompts = prompts if self.soft_prompt is None else self.soft_prompt.before(prompts)
+        prompts = self.with_soft_prompt(prompts)
         if self.kind == "causal":
             return PromptState(prompts, None)
         encoder = self.base.get_encoder()
         return PromptState(prompts, encoder(input_ids=prompts.ids, attention_mask=prompts.mask.long())[0])
+
+    def with_soft_prompt(self, prompts: TokenBatch) -> TokenBatch:
+        """The ids and mask that are read for ``prompts`` [P, S]."""
+        return prompts if self.soft_prompt is None else self.soft_prompt.before(prompts)
 
     def read_completions(
         self, state: PromptState, owner: Tensor, completions: TokenBatch, *, logits: bool = True

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from rlhf.models import Policy
+from rlhf.reading import read_tokens
 from rlhf.statistics import bootstrap_ratio
-from rlhf.tensors import gather_log_probabilities, pad_rows
+from rlhf.tensors import pad_rows
 from rlhf.types import Interval, Prompt
 
 _LOGITS = 20_000_000  # rows · steps · vocabulary read at once (80 MB of float32, several times over)
@@ -48,8 +49,8 @@ def surprise(policy: Policy, prompts: Sequence[Prompt], *, batch_size: int, tell
         owner = [place for place, index in enumerate(part) for _ in fitting[index]]
         texts = pad_rows([row for index in part for row in fitting[index]], policy.pad_id).to(policy.device)
         state = policy.read_prompts(policy.encode_prompts([prompts[index].text for index in part]))
-        logits = policy.read_completions(state, torch.tensor(owner, device=policy.device), texts).logits
-        logs = (gather_log_probabilities(logits, texts.ids) * texts.mask).sum(dim=1).double().cpu().numpy()
+        reading = read_tokens(policy, state, torch.tensor(owner, device=policy.device), texts)
+        logs = reading.log_probabilities().sum(dim=1).double().cpu().numpy()
         np.add.at(nats, np.array(part)[owner], -logs)
         np.add.at(tokens, np.array(part)[owner], texts.lengths.cpu().numpy())
     return Surprise(nats, tokens, sum(map(len, rows)) - sum(map(len, fitting)))

@@ -7,7 +7,7 @@ other samples of the same prompt (rloo.py). After Ziegler et al. 2019, Stiennon 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from rlhf import parallel
 from rlhf.losses import clipped_policy_loss, k3
-from rlhf.models import Policy, PromptState
+from rlhf.models import Policy
 from rlhf.policy_gradient_config import PolicyGradientConfig
+from rlhf.reading import TokenReading, read_tokens
 from rlhf.reward_model import RewardScorer, shares_encoder
-from rlhf.rollout import Samples, TokenReading, read_tokens, sample, score, select
-from rlhf.tensors import full_kl, masked_mean
+from rlhf.rollout import Samples, compare_samples, sample, score, select
+from rlhf.tensors import masked_mean
 from rlhf.types import Prompt, Reporter
 from rlhf.updates import Metrics, Sums
 
@@ -50,7 +51,6 @@ class Experience:
     """One rollout, ready for optimisation."""
 
     samples: Samples
-    state: PromptState | None  # what the encoder read, where no adapter changes it
     readings: Readings
     advantages: Tensor  # [B, T], in units of their own spread; 0 outside the mask
     returns: Tensor  # [B, T], what a value head learns
@@ -115,63 +115,34 @@ def collect(
     )
 
     # 2. The training forward by policy and reference; generate()'s own probabilities are not used.
-    state = _read_prompts(policy, samples) if shares_encoder(policy) else None
-    readings = read(config, policy, estimator, samples, state)
+    readings = read(config, policy, estimator, samples)
 
     # 3. Rewards and advantages over the whole rollout.
     scores = score(samples, scorer, missing_eos=config.missing_eos_reward)
     advantages, returns = estimator.advantages(samples, readings, scores, beta)
-    return Experience(samples, state, readings, advantages, returns, scores)
+    if not shares_encoder(policy):
+        samples = replace(samples, state=None)  # the first update makes it another's
+    return Experience(samples, readings, advantages, returns, scores)
 
 
-def _read_prompts(policy: Policy, samples: Samples) -> PromptState:
-    """One encoder pass over all prompts, each process on its share."""
-    prompts = samples.prompts
-    own = torch.arange(len(prompts), device=prompts.ids.device)[parallel.rank() :: parallel.count()]
-    states = policy.read_prompts(prompts.rows(own)).states
-    return PromptState(prompts, None if states is None else parallel.gather_rows(states, len(prompts)))
-
-
-def read(
-    config: PolicyGradientConfig, policy: Policy, estimator: Estimator, samples: Samples, state: PromptState | None
-) -> Readings:
+@torch.no_grad()
+def read(config: PolicyGradientConfig, policy: Policy, estimator: Estimator, samples: Samples) -> Readings:
     """Policy, reference and values on ``samples``, ``batch_size`` rows at a time; without gradient."""
     mask = samples.completions.mask
     found = torch.zeros(5, *mask.shape, device=mask.device)  # in the order of Readings' fields
     size = min(config.batch_size, math.ceil(len(mask) / parallel.count()))
-    for rows in parallel.mine(torch.split(torch.arange(len(mask), device=mask.device), size)):
-        part = select(samples, rows)
-        own, owner = (state, samples.owner[rows]) if state is not None else (None, part.owner)
-        found[:, rows, : part.completions.ids.shape[1]] = _read_rows(config, policy, estimator, part, own, owner)
+    blocks = parallel.mine(torch.split(torch.arange(len(mask), device=mask.device), size))
+    parts = [select(samples, rows) for rows in blocks]
+    compared = compare_samples(policy, parts, temperature=config.temperature)
+    for rows, part, (one, hidden) in zip(blocks, parts, compared, strict=True):
+        prefix = one.reference.cumsum(dim=1) - one.reference
+        values = estimator.values(hidden[:, :-1], prefix)
+        values = torch.zeros_like(prefix) if values is None else values * part.completions.mask
+        figures = torch.stack([one.log_probabilities, one.reference, values, one.kl, one.entropy])
+        found[:, rows, : figures.shape[2]] = figures
     if parallel.count() > 1:
         torch.distributed.all_reduce(found)
-    return Readings(*(found * mask))
-
-
-def _read_rows(
-    config: PolicyGradientConfig,
-    policy: Policy,
-    estimator: Estimator,
-    part: Samples,
-    state: PromptState | None,
-    owner: Tensor,
-) -> Tensor:
-    """[5, B, T] of these rows, in the order of Readings' fields."""
-    mask = part.completions.mask
-    ours = read_tokens(policy, state or policy.read_prompts(part.prompts), owner, part.completions,
-                       temperature=config.temperature)  # fmt: skip
-    with policy.reference():
-        theirs = read_tokens(policy, state or policy.read_prompts(part.prompts), owner, part.completions,
-                             temperature=config.temperature)  # fmt: skip
-    reference = theirs.log_probabilities * mask
-    values = estimator.values(ours.hidden, reference.cumsum(dim=1) - reference)
-    return torch.stack([
-        ours.log_probabilities,
-        reference,
-        torch.zeros_like(reference) if values is None else values,
-        full_kl(ours.logits, theirs.logits),
-        ours.entropy,
-    ])  # fmt: skip
+    return Readings(*found)
 
 
 def minibatch_loss(
@@ -180,20 +151,18 @@ def minibatch_loss(
     """Loss of the completions ``rows``, *summed* over their tokens, and sums of its parts for the curves."""
     part = select(experience.samples, rows)
     mask, width = part.completions.mask, part.completions.ids.shape[1]
-    state, owner = experience.state, experience.samples.owner[rows]
-    if state is None:
-        state, owner = policy.read_prompts(part.prompts), part.owner
-    reading = read_tokens(policy, state, owner, part.completions, temperature=config.temperature)
+    state = policy.read_prompts(part.prompts) if part.state is None else part.state
+    reading = read_tokens(policy, state, part.owner, part.completions, temperature=config.temperature)
     readings, tokens = experience.readings, mask.sum()
     policy_loss, clip_fraction = clipped_policy_loss(
-        reading.log_probabilities,
+        reading.log_probabilities(),
         readings.log_probabilities[rows, :width],
         experience.advantages[rows, :width],
         mask,
         clip=config.clip,
     )
     value_loss = estimator.loss(
-        reading.hidden,
+        reading.hidden[:, :-1],
         readings.prefix[rows, :width],
         readings.values[rows, :width],
         experience.returns[rows, :width],
@@ -209,4 +178,4 @@ def _entropy_bonus(config: PolicyGradientConfig, reading: TokenReading, mask: Te
     """c2 times the mean entropy of a step; its pass over all logits is saved where c2 is 0."""
     if config.entropy_coefficient == 0:
         return 0.0
-    return config.entropy_coefficient * masked_mean(reading.entropy, mask)
+    return config.entropy_coefficient * masked_mean(reading.entropy(), mask)

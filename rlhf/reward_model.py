@@ -19,7 +19,8 @@ from rlhf import adapters
 from rlhf.artifacts import artifact_hash
 from rlhf.exceptions import ModelError
 from rlhf.models import Policy, PromptState
-from rlhf.tensors import TokenBatch, gather_log_probabilities
+from rlhf.reading import read_tokens
+from rlhf.tensors import TokenBatch
 
 SETTINGS = "reward.json"
 HEADS = "heads.safetensors"
@@ -94,13 +95,16 @@ class RewardModel:
     def score_tokens(self, state: PromptState, owner: Tensor, completions: TokenBatch) -> Tensor:
         """Raw scores [B] of ``completions`` [B, T], each read after its EOS; ``owner`` [B] points into ``state``."""
         weight = self.head.likelihood
-        decoded = self.policy.read_completions(state, owner, completions, logits=weight is not None)
-        rows = torch.arange(len(owner), device=decoded.hidden.device)
+        if weight is None:
+            hidden, tokens = self.policy.read_completions(state, owner, completions, logits=False).hidden, None
+        else:
+            reading = read_tokens(self.policy, state, owner, completions)
+            hidden, tokens = reading.hidden, reading.log_probabilities()
+        rows = torch.arange(len(owner), device=hidden.device)
         lengths = completions.mask.sum(dim=1)
         # hidden[:, length] is the state after the last token, EOS, has been read.
-        scores: Tensor = self.head(decoded.hidden[rows, lengths])
-        if weight is not None:
-            tokens = gather_log_probabilities(decoded.logits.float(), completions.ids) * completions.mask
+        scores: Tensor = self.head(hidden[rows, lengths])
+        if weight is not None and tokens is not None:
             scores = scores + LIKELIHOOD_SCALE * weight * tokens.sum(dim=1) / lengths
         return scores
 

@@ -1,5 +1,6 @@
 """RLOO's estimator (Ahmadian et al. 2024): a completion is one action, the prompt's other samples its baseline."""
 
+import torch
 from torch import Tensor, nn
 
 from rlhf.losses import leave_one_out
@@ -26,7 +27,8 @@ class LeaveOneOut:
         mask = samples.completions.mask
         rewards = scores - beta * readings.log_ratio.sum(dim=1)
         advantages = leave_one_out(rewards, samples.owner)
-        scaled = advantages / advantages.square().mean().sqrt().clamp(min=1e-8)
+        # As in whitening: where all rewards are alike, rounding in the KL is not blown up to a signal.
+        scaled = advantages * torch.rsqrt(advantages.square().mean() + 1e-8)
         return scaled[:, None] * mask, rewards[:, None] * mask
 
     def loss(self, hidden: Tensor, prefix: Tensor, old: Tensor, returns: Tensor, mask: Tensor) -> Tensor:

@@ -8,33 +8,25 @@ import torch
 from torch import Tensor
 
 from rlhf import parallel
+from rlhf.backends import TransformersBackend
 from rlhf.config import SamplingConfig
 from rlhf.exceptions import DataError
 from rlhf.generate import generate
 from rlhf.models import Policy, PromptState
+from rlhf.prompt_memory import PromptMemory
+from rlhf.reading import Comparison, TokenReading, compare, read_tokens
 from rlhf.reward_model import RewardScorer, shares_encoder
 from rlhf.stop_rules import Measurement, unique_share
-from rlhf.tensors import TokenBatch, entropy, full_kl, gather_log_probabilities, pad_rows
+from rlhf.tensors import TokenBatch, pad_rows
 from rlhf.types import Completion, Prompt, Reporter, Silent
 
 
 @dataclass(frozen=True)
-class TokenReading:
-    """One forward over completions: ``log_probabilities`` [B, T]; ``hidden`` [B, T, D] predicts the tokens."""
-
-    log_probabilities: Tensor
-    hidden: Tensor
-    logits: Tensor  # [B, T, V], divided by the temperature
-
-    @property
-    def entropy(self) -> Tensor:
-        """Of each step [B, T] in nats; computed when asked for, because it is a pass over all the logits."""
-        return entropy(self.logits)
-
-
-@dataclass(frozen=True)
 class Samples:
-    """Completions of prompts, encoded: ``completions`` [B, T] belong to prompt ``owner`` [B] of ``prompts`` [P, S]."""
+    """Completions of prompts, encoded: ``completions`` [B, T] belong to prompt ``owner`` [B] of ``prompts`` [P, S].
+
+    ``state`` is what the encoder read while it sampled, so that the policy's own reading need not read it again.
+    """
 
     prompts: TokenBatch
     completions: TokenBatch
@@ -42,6 +34,7 @@ class Samples:
     prompt_texts: list[str]
     texts: list[list[str]]
     finished: Tensor  # [B] bool: EOS came within the limit
+    state: PromptState | None = None  # of the policy that wrote them
 
     @property
     def lengths(self) -> Tensor:
@@ -53,19 +46,6 @@ class Samples:
         """``texts`` without those that EOS did not end: they are no answers, and may not fit a reward model."""
         flags = iter(self.finished.tolist())
         return [[text for text in group if next(flags)] for group in self.texts]
-
-
-def read_tokens(
-    policy: Policy, state: PromptState, owner: Tensor, completions: TokenBatch, *, temperature: float
-) -> TokenReading:
-    """Training forward over ``completions`` [B, T]; logits are divided by the sampling temperature."""
-    decoded = policy.read_completions(state, owner, completions)
-    logits = decoded.logits.float() if temperature == 1 else decoded.logits.float() / temperature
-    return TokenReading(
-        log_probabilities=gather_log_probabilities(logits, completions.ids),
-        hidden=decoded.hidden[:, :-1],
-        logits=logits,
-    )
 
 
 def sample(
@@ -80,11 +60,15 @@ def sample(
 ) -> Samples:
     """``n`` seeded completions of each prompt, the same in all processes; prompts too long for the model are left out
     and reported."""
+    memory = PromptMemory()
+    backend = TransformersBackend(policy, memory)
     # Among several processes, cancelling is asked for where all of them ask: between updates.
     told = Silent() if reporter is None or parallel.count() > 1 else reporter
 
     def draw(own: Sequence[Prompt]) -> list[list[Completion]]:
-        return generate(policy, own, n, sampling, seed=seed, batch_size=batch_size, reporter=told).completions
+        return generate(
+            policy, own, n, sampling, seed=seed, batch_size=batch_size, reporter=told, backend=backend
+        ).completions
 
     drawn = parallel.spread(draw, prompts)
     kept = [prompt for prompt, group in zip(prompts, drawn, strict=True) if group]
@@ -92,14 +76,25 @@ def sample(
     if not kept:
         raise DataError(f"None of the {len(prompts)} prompts fits the model's {policy.max_prompt_tokens} tokens.")
     flat = [completion for group in groups for completion in group]
+    prompts_read = policy.encode_prompts([prompt.text for prompt in kept])
     return Samples(
-        prompts=policy.encode_prompts([prompt.text for prompt in kept]),
+        prompts=prompts_read,
         completions=token_batch(policy, flat),
         owner=torch.tensor([index for index, group in enumerate(groups) for _ in group], device=policy.device),
         prompt_texts=[prompt.text for prompt in kept],
         texts=[[completion.text for completion in group] for group in groups],
         finished=torch.tensor([completion.finished for completion in flat], device=policy.device),
+        state=_read_state(policy, prompts_read, [prompt.text for prompt in kept], memory),
     )
+
+
+def _read_state(policy: Policy, prompts: TokenBatch, texts: Sequence[str], memory: PromptMemory) -> PromptState:
+    """What the policy read of ``prompts`` [P, S] while it sampled, each process its share."""
+    read = policy.with_soft_prompt(prompts)
+    if policy.kind == "causal":
+        return PromptState(read, None)
+    states = memory.states(policy, parallel.mine(texts), read.ids.shape[1])
+    return PromptState(read, parallel.gather_rows(states, len(texts)))
 
 
 def token_batch(policy: Policy, completions: Sequence[Completion]) -> TokenBatch:
@@ -115,20 +110,30 @@ def sequence_kl(policy: Policy, samples: Samples, *, temperature: float, batch_s
     size = min(batch_size, math.ceil(len(samples.owner) / parallel.count()))
     batches = torch.split(torch.arange(len(samples.owner), device=policy.device), size)
 
-    @torch.no_grad()
     def read(own: Sequence[Tensor]) -> list[Tensor]:
-        return [_rows_kl(policy, select(samples, rows), temperature) for rows in own]
+        parts = [select(samples, rows) for rows in own]
+        return [found.kl.sum(dim=1) for found, _hidden in compare_samples(policy, parts, temperature=temperature)]
 
     return torch.cat(parallel.spread(read, batches))
 
 
-def _rows_kl(policy: Policy, part: Samples, temperature: float) -> Tensor:
-    state = policy.read_prompts(part.prompts)
-    ours = read_tokens(policy, state, part.owner, part.completions, temperature=temperature)
+@torch.no_grad()
+def compare_samples(policy: Policy, parts: Sequence[Samples], *, temperature: float) -> list[tuple[Comparison, Tensor]]:
+    """Policy beside reference on each of ``parts``, and the policy's hidden states [B, T + 1, D]."""
+
+    def read(part: Samples, state: PromptState | None) -> TokenReading:
+        own = policy.read_prompts(part.prompts) if state is None else state
+        return read_tokens(policy, own, part.owner, part.completions, temperature=temperature)
+
+    # The layers as they are trained, adapters apart: folded in, they would round otherwise than the first update.
+    ours = [read(part, part.state) for part in parts]
+    shared = shares_encoder(policy)
+    found = []
     with policy.reference():
-        state = state if shares_encoder(policy) else policy.read_prompts(part.prompts)
-        theirs = read_tokens(policy, state, part.owner, part.completions, temperature=temperature)
-    return (full_kl(ours.logits, theirs.logits) * part.completions.mask).sum(dim=1)
+        for reading, part in zip(ours, parts, strict=True):
+            theirs = read(part, part.state if shared else None)
+            found.append((compare(reading, theirs), reading.hidden))
+    return found
 
 
 def select(samples: Samples, rows: Tensor) -> Samples:
@@ -139,8 +144,17 @@ def select(samples: Samples, rows: Tensor) -> Samples:
         ids=samples.completions.ids[rows, :width].contiguous(),
         mask=samples.completions.mask[rows, :width].contiguous(),
     )
-    prompts = TokenBatch(ids=samples.prompts.ids[used], mask=samples.prompts.mask[used])
-    return replace(samples, prompts=prompts, completions=completions, owner=owner, finished=samples.finished[rows])
+    state = samples.state
+    if state is not None:
+        state = PromptState(state.prompts.rows(used), None if state.states is None else state.states[used])
+    return replace(
+        samples,
+        prompts=samples.prompts.rows(used),
+        completions=completions,
+        owner=owner,
+        finished=samples.finished[rows],
+        state=state,
+    )
 
 
 def score(samples: Samples, scorer: RewardScorer, *, missing_eos: float) -> Tensor:

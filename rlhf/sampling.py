@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from rlhf.choice import choose
 from rlhf.config import SamplingConfig
-from rlhf.decoding import Decoder
+from rlhf.decoding import Decoder, DecoderOf
 from rlhf.models import Policy
 from rlhf.tensors import PromptState, TokenBatch, truncate_after_eos
 
@@ -25,14 +26,22 @@ class SampledRows:
 
 
 def sample_rows(
-    policy: Policy, state: PromptState, owner: Tensor, uniforms: Tensor, sampling: SamplingConfig
+    policy: Policy,
+    state: PromptState,
+    owner: Tensor,
+    uniforms: Tensor,
+    sampling: SamplingConfig,
+    decoder_of: DecoderOf | None = None,
 ) -> SampledRows:
-    """Sample a completion for each row: ``owner`` [B] points into ``state``; ``uniforms`` [B, T] in [0, 1)."""
+    """Sample a completion for each row: ``owner`` [B] points into ``state``; ``uniforms`` [B, T] in [0, 1).
+
+    ``decoder_of`` is the model as it is unless given.
+    """
     count, steps = uniforms.shape
     ids = torch.full((count, steps), policy.pad_id, device=policy.device)
     logs = torch.zeros((count, steps), device=policy.device)
     alive = torch.arange(count, device=policy.device)  # the rows that are still decoded
-    with Decoder(policy, state) as decoder:
+    with (decoder_of or partial(Decoder, policy))(state) as decoder:
         logits = decoder.start(owner)
         for step in range(steps):
             token, logs[alive, step] = choose(logits, uniforms[alive, step], sampling)

@@ -61,20 +61,24 @@ class SharedPrompts:
                 stack.callback(layer.register_forward_hook(self._unfold).remove)
             yield
 
-    def _fold(self, _layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def fold(self, rows: Tensor) -> Tensor:
         """[B, T, D] as [P, N · T, D]; places without a row hold zeros."""
-        hidden = inputs[0] if inputs else named["hidden_states"]
-        folded = hidden
+        folded = rows
         if not self._even:
-            room = hidden.new_zeros((self._prompts * self._most, *hidden.shape[1:]))
-            folded = room.index_copy(0, self._places, hidden)
-        folded = folded.reshape(self._prompts, -1, hidden.shape[-1])
+            folded = rows.new_zeros((self._prompts * self._most, *rows.shape[1:])).index_copy(0, self._places, rows)
+        return folded.reshape(self._prompts, -1, rows.shape[-1])
+
+    def unfold(self, folded: Tensor) -> Tensor:
+        """[P, N · T, D] as [B, T, D]."""
+        rows = folded.reshape(self._prompts * self._most, -1, folded.shape[-1])
+        return rows if self._even else rows[self._places]
+
+    def _fold(self, _layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        folded = self.fold(inputs[0] if inputs else named["hidden_states"])
         return ((folded, *inputs[1:]), named) if inputs else (inputs, named | {"hidden_states": folded})
 
     def _unfold(self, _layer: nn.Module, _inputs: Any, output: tuple[Any, ...]) -> tuple[Any, ...]:
-        """[P, N · T, D] as [B, T, D]."""
-        rows = output[0].reshape(self._prompts * self._most, -1, output[0].shape[-1])
-        return (rows if self._even else rows[self._places], *output[1:])
+        return (self.unfold(output[0]), *output[1:])
 
 
 def added_mask(mask: Tensor, dtype: torch.dtype) -> Tensor:

@@ -87,18 +87,17 @@ def gather_log_probabilities(logits: Tensor, ids: Tensor) -> Tensor:
     return chosen - torch.logsumexp(wide, dim=-1)
 
 
-def entropy(logits: Tensor) -> Tensor:
-    """-Σ p log p in nats over the vocabulary: [B, T, V] gives [B, T]."""
-    logs = torch.log_softmax(logits.float(), dim=-1)
-    return -(logs.exp() * logs).sum(-1)
+def entropy(logs: Tensor) -> Tensor:
+    """-Σ p log p in nats over the vocabulary: log-probabilities [..., V] give [...]."""
+    negative: Tensor = torch.linalg.vecdot(logs.exp(), logs)
+    return -negative
 
 
-def full_kl(logits: Tensor, reference_logits: Tensor) -> Tensor:
-    """KL(p ‖ q) = Σ p (log p - log q) in nats over the whole vocabulary, never below 0: two [B, T, V] gives [B, T]."""
-    logs = torch.log_softmax(logits.float(), dim=-1)
-    reference = torch.log_softmax(reference_logits.float(), dim=-1)
+def full_kl(logs: Tensor, reference: Tensor) -> Tensor:
+    """KL(p ‖ q) = Σ p (log p - log q) in nats over the whole vocabulary, never below 0: two [..., V] give [...]."""
+    divergence: Tensor = torch.linalg.vecdot(logs.exp(), logs - reference)
     # Rounding may leave -1e-8 where the two are equal.
-    return (logs.exp() * (logs - reference)).sum(-1).clamp(min=0)
+    return divergence.clamp(min=0)
 
 
 def truncate_after_eos(ids: Tensor, eos_id: int) -> Tensor:

@@ -22,11 +22,11 @@ from rlhf.held_out import HeldOut, Keeper, fitting_prompts
 from rlhf.losses import dpo_losses, inverse_softplus, tie_threshold
 from rlhf.models import Policy
 from rlhf.preferences import PreferenceBatch, default_tie_rule, fitting, preference_batch, tie_share
+from rlhf.reading import read_tokens
 from rlhf.reporting import Quiet
 from rlhf.reward_model import RewardScorer
 from rlhf.rewards import load_reward, reward_record
 from rlhf.stop_rules import Measurement, Stop, StopRules
-from rlhf.tensors import gather_log_probabilities
 from rlhf.training import loop_config, train
 from rlhf.training_config import DPOConfig, TieRule
 from rlhf.types import Artifact, Prompt, Ranking, Reporter
@@ -227,9 +227,8 @@ def reference_log_probabilities(config: DPOConfig, policy: Policy, rankings: Seq
 
 def sequence_log_probabilities(policy: Policy, batch: PreferenceBatch) -> Tensor:
     """log π(y|x) [B], summed over the tokens, EOS counted."""
-    decoded = policy.read_completions(policy.read_prompts(batch.prompts), batch.owner, batch.completions)
-    tokens = gather_log_probabilities(decoded.logits, batch.completions.ids)
-    return (tokens * batch.completions.mask).sum(dim=1)
+    reading = read_tokens(policy, policy.read_prompts(batch.prompts), batch.owner, batch.completions)
+    return reading.log_probabilities().sum(dim=1)
 
 
 def batch_loss(

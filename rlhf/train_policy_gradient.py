@@ -199,6 +199,7 @@ class PolicyGradient:
         """All epochs over one rollout; mean losses by their metric names."""
         generator = torch.Generator().manual_seed(1_000_003 * (self._seed + 1) + number)
         lengths = experience.samples.lengths.tolist()
+        groups = _groups(experience.samples.owner)
         device = experience.rewards.device
 
         def loss(rows: list[int]) -> tuple[Tensor, Sums]:
@@ -208,7 +209,8 @@ class PolicyGradient:
 
         seen: list[dict[str, float]] = []
         for _epoch in range(self._config.epochs):
-            order = torch.randperm(len(lengths), generator=generator)
+            # A prompt's completions stand together, so that a minibatch's encoder reads few prompts.
+            order = torch.cat([groups[group] for group in torch.randperm(len(groups), generator=generator).tolist()])
             for rows in torch.split(order, self._config.minibatch):
                 chosen = rows.tolist()
                 seen.append(update(chosen, [lengths[row] for row in chosen], loss))
@@ -223,6 +225,11 @@ def _order(count: int, seed: int, turn: int) -> list[int]:
     generator = torch.Generator().manual_seed(1_000_003 * (seed + 1) + turn)
     order: list[int] = torch.randperm(count, generator=generator).tolist()
     return order
+
+
+def _groups(owner: Tensor) -> list[Tensor]:
+    """The rows of each prompt, for ``owner`` [B]."""
+    return [(owner == prompt).nonzero()[:, 0].cpu() for prompt in range(int(owner.max()) + 1)]
 
 
 def _broken(values: Mapping[str, float], config: PolicyGradientConfig) -> list[Stop]:

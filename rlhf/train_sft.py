@@ -15,7 +15,8 @@ from rlhf.config import SFTConfig, to_mapping
 from rlhf.examples import Examples
 from rlhf.exceptions import DataError
 from rlhf.models import Policy
-from rlhf.tensors import gather_log_probabilities, pad_rows
+from rlhf.reading import read_tokens
+from rlhf.tensors import pad_rows
 from rlhf.training import loop_config, train
 from rlhf.types import Artifact, Example, Reporter
 from rlhf.updates import Metrics
@@ -118,8 +119,7 @@ def _summed_loss(policy: Policy, pairs: Sequence[_Pair]) -> Tensor:
     prompts = pad_rows([pair.prompt for pair in pairs], policy.pad_id, left=policy.kind == "causal").to(policy.device)
     targets = pad_rows([pair.target for pair in pairs], policy.pad_id).to(policy.device)
     owner = torch.arange(len(pairs), device=policy.device)
-    logits = policy.read_completions(policy.read_prompts(prompts), owner, targets).logits
-    return -(gather_log_probabilities(logits, targets.ids) * targets.mask).sum()
+    return -read_tokens(policy, policy.read_prompts(prompts), owner, targets).log_probabilities().sum()
 
 
 @torch.no_grad()
