@@ -1,5 +1,7 @@
 """Low-rank adapters on a model, by peft."""
 
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from peft import LoraConfig, PeftConfig, PeftModel, PeftType, TaskType, get_peft
 from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 from safetensors import SafetensorError
+from torch import nn
 
 from rlhf.config import LoraSpec
 from rlhf.exceptions import ModelError
@@ -15,13 +18,20 @@ from rlhf.loading import Kind
 
 
 def fresh(model: Any, kind: Kind, spec: LoraSpec, *, seed: int) -> Any:
-    """``model`` with a new trainable adapter (B = 0) on its frozen weights."""
+    """``model`` with a new trainable adapter (B = 0) on its frozen weights.
+
+    A layer with an adapter whose weight other layers share gets a copy of it. Raises ModelError for layers that the
+    model has not or never reads.
+    """
+    targets, whole = _targets(model, spec), _whole(model, spec)
+    _check_read(model, [*targets, *whole] if isinstance(targets, list) else whole)
+    _untie(model, targets)
     settings = LoraConfig(
         r=spec.rank,
         lora_alpha=spec.alpha,
         lora_dropout=spec.dropout,
-        target_modules=_targets(model, spec),
-        modules_to_save=_whole(model, spec),
+        target_modules=targets,
+        modules_to_save=whole or None,
         exclude_modules=r"(.*\.)?encoder\..*" if spec.decoder_only else None,  # BART: model.encoder
         fan_in_fan_out=model.config.model_type == "gpt2",  # its Conv1D keeps weights transposed
         task_type=TaskType.SEQ_2_SEQ_LM if kind == "seq2seq" else TaskType.CAUSAL_LM,
@@ -66,6 +76,7 @@ def load(model: Any, folder: Path, *, name: str = "default") -> Any:
     if type_of(folder) != PeftType.LORA:
         raise ModelError(f"{folder} holds a soft prompt, not a LoRA.")
     try:
+        _untie(model, PeftConfig.from_pretrained(str(folder)).target_modules)
         if isinstance(model, PeftModel):
             model.load_adapter(str(folder), adapter_name=name, is_trainable=False)
             return model.eval()
@@ -74,12 +85,31 @@ def load(model: Any, folder: Path, *, name: str = "default") -> Any:
         raise ModelError(f"The adapter in {folder} does not fit this model: {error}") from error
 
 
-def _whole(model: Any, spec: LoraSpec) -> list[str] | None:
+def _untie(model: Any, targets: Collection[str] | str | None) -> None:
+    """Give each target whose weight other layers share (a tied head, the words of encoder and decoder) its own copy:
+    merged into the one that all share, an adapter would change the others too."""
+    if targets is None or isinstance(targets, str):
+        return  # all-linear: peft leaves the head out, and words are no linear layer
+    holders = Counter(id(module._parameters.get("weight")) for module in model.modules())
+    for name, module in model.named_modules():
+        weight = module._parameters.get("weight")
+        if weight is not None and name.rsplit(".", 1)[-1] in targets and holders[id(weight)] > 1:
+            module.weight = nn.Parameter(weight.detach().clone(), requires_grad=weight.requires_grad)
+
+
+def _check_read(model: Any, names: Collection[str]) -> None:
+    """transformers' seq2seq models keep their words in `shared`, but read them through `embed_tokens`."""
+    layers = {name.rsplit(".", 1)[-1] for name, _module in model.named_modules()}
+    if unread := [name for name in names if name.rsplit(".", 1)[-1] == "shared" and "embed_tokens" in layers]:
+        raise ModelError(f"The model never reads {unread[0]}, so an adapter on it would do nothing: name embed_tokens.")
+
+
+def _whole(model: Any, spec: LoraSpec) -> list[str]:
     """The layers that are trained whole; peft would take no notice of a name that no layer has."""
     names = [name for name, _module in model.named_modules()]
     if unknown := [wanted for wanted in spec.modules_to_save if not any(name.endswith(wanted) for name in names)]:
         raise ModelError(f"The model has no layers whose names end with {unknown}: change modules_to_save.")
-    return list(spec.modules_to_save) or None
+    return list(spec.modules_to_save)
 
 
 def _targets(model: Any, spec: LoraSpec) -> list[str] | str:
