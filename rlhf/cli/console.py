@@ -12,14 +12,36 @@ from rlhf.cli.logs import Logs
 QUIET_SECONDS = 10.0  # between two states of the bar where stderr is a file and keeps them all
 
 
+# What launchers say: torchrun and accelerate, or the MPIs that accelerate starts on CPUs (it reads the same names).
+_RANK = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+_LOCAL_RANK = ("LOCAL_RANK", "MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_RANK")
+_SIZE = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+ALONE = (
+    "accelerate launch was asked for several processes and has started one: without GPUs it needs --multi_gpu for more "
+    "(their number stays --num_processes), or use torchrun --nproc-per-node."
+)
+
+
 def leads() -> bool:
     """True in the one process of several (torchrun, accelerate launch) that writes files and shows anything."""
-    return os.environ.get("RANK", "0") == "0"
+    return _said(_RANK) in (None, "0")
 
 
 def leads_here() -> bool:
     """True in the first process of this machine: errors may differ from machine to machine, not within one."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    return _said(_LOCAL_RANK) in (None, "0")
+
+
+def wrongly_alone() -> bool:
+    """True where `accelerate launch --cpu --num_processes 2` has started a single process, as it does without MPI.
+
+    It then names a place where processes meet, but says of none how many there are.
+    """
+    return "ACCELERATE_USE_CPU" in os.environ and "MASTER_ADDR" in os.environ and _said(_SIZE) is None
+
+
+def _said(names: tuple[str, ...]) -> str | None:
+    return next((os.environ[name] for name in names if name in os.environ), None)
 
 
 class Console:
@@ -71,7 +93,7 @@ class Console:
         """The one line on stderr that says why the command ends."""
         self._end_bar()
         if leads_here():
-            where = "" if self.leads else f"[rank {os.environ.get('RANK')}] "
+            where = "" if self.leads else f"[rank {_said(_RANK)}] "
             print(where + " ".join(message.splitlines()), file=sys.stderr)
 
     def close(self) -> None:

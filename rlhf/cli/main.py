@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rlhf.cli.console import Console
+from rlhf.cli.console import ALONE, Console, wrongly_alone
 from rlhf.cli.parser import parser
 from rlhf.exceptions import RlhfError
 
@@ -15,6 +15,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if why := options.command.usage(options):
         options.refuse(why)
     console = Console()
+    if wrongly_alone():
+        console.event("warning", ALONE)
     try:
         options.command.run(options, console)
     except RlhfError as error:
