@@ -38,7 +38,10 @@ def fresh(model: Any, kind: Kind, spec: LoraSpec, *, seed: int) -> Any:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return get_peft_model(model, settings).eval()
+        try:
+            return get_peft_model(model, settings).eval()
+        except ValueError as error:  # a norm, an activation
+            raise ModelError(f"No low-rank adapter can be put on one of {targets}: {error}") from error
 
 
 def learning_rates(model: Any, *, rate: float, saved_rate: float) -> list[tuple[Any, float]]:

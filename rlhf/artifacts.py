@@ -8,7 +8,7 @@ from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from rlhf import parallel
 from rlhf.exceptions import ModelError
@@ -66,11 +66,19 @@ def describe(folder: Path | str, policy: Policy, facts: Mapping[str, object]) ->
 def save_artifact(
     folder: Path | str, policy: Policy, write: Callable[[Path], None], facts: Mapping[str, object]
 ) -> Artifact:
-    """``write`` the model into ``folder`` and describe it: by the main process, with the same answer in all."""
+    """``write`` the model into ``folder`` and describe it: by the main process, with the same answer in all.
+
+    Raises ModelError where it cannot be written. A training's checkpoints are still there then.
+    """
     if parallel.is_main():
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        write(Path(folder))
-        describe(folder, policy, facts)
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            write(Path(folder))
+            describe(folder, policy, facts)
+        except (OSError, SafetensorError) as error:
+            raise ModelError(
+                f"The model cannot be written to {folder} ({error}): make room, or give the right to write there."
+            ) from error
     parallel.wait()
     return replace(read_artifact(folder), facts=dict(facts))
 

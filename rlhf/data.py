@@ -135,10 +135,12 @@ def _ranking(row: Row, where: str, format_: PromptFormat) -> Ranking:
     raw, _answer = prompt_of({"prompt": row["prompt"]}, where)
     if not isinstance(completions, list) or not all(isinstance(text, str) for text in completions):
         raise DataError(f"{where}: completions must be a list of texts.")
+    if len(completions) < 2:
+        raise DataError(f"{where}: a ranking needs at least two completions, not {len(completions)}.")
     if not isinstance(groups, list) or not all(isinstance(group, list) and group for group in groups):
         raise DataError(f"{where}: groups must be a list of lists of places in completions, none of them empty.")
     places = [index for group in groups for index in group]
-    if sorted(map(str, places)) != sorted(map(str, range(len(completions)))):
+    if any(type(place) is not int for place in places) or sorted(places) != list(range(len(completions))):
         raise DataError(f"{where}: groups must hold each of the {len(completions)} completions once, not {groups}.")
     split = str(row.get("split"))
     if split not in ("train", "validation", "test"):
@@ -157,7 +159,8 @@ def _ranking(row: Row, where: str, format_: PromptFormat) -> Ranking:
 def _strengths(value: object, groups: int, where: str) -> tuple[int, ...] | None:
     if value is None:
         return None
-    if not isinstance(value, list) or len(value) != groups - 1 or not all(item in (1, 2, 3) for item in value):
+    known = isinstance(value, list) and all(type(item) is int and 1 <= item <= 3 for item in value)
+    if not isinstance(value, list) or not known or len(value) != groups - 1:
         raise DataError(f"{where}: strengths must be null or {groups - 1} numbers of 1, 2 or 3, not {value!r}.")
     return tuple(value)
 
@@ -165,7 +168,8 @@ def _strengths(value: object, groups: int, where: str) -> tuple[int, ...] | None
 def _rows(path: Path) -> Iterator[tuple[str, Row]]:
     """(“file, line n”, row) of each row, whatever the format."""
     if not path.is_file():
-        raise DataError(f"{path}: there is no such file.")
+        what = "is a folder or a device, and must be a file" if path.exists() else "there is no such file"
+        raise DataError(f"{path}: {what}.")
     name = path.name.removesuffix(".gz")
     if name.endswith(".parquet"):
         yield from _parquet(path)
@@ -200,14 +204,30 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Row]]:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise DataError(f"{where}: not JSON ({error.msg}): write one object on each line.") from error
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+            raise DataError(f"{where}: no Python object can hold this JSON ({error}).") from error
+        if "\\ud" in line.lower():
+            _check_characters(row, where)
         if not isinstance(row, dict):
             raise DataError(f"{where}: must be an object with keys, not {line[:40]!r}.")
         yield where, row
 
 
+def _check_characters(row: object, where: str) -> None:
+    """A text with half of a surrogate pair, as a cut escape leaves it, has no UTF-8 and no tokens."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start].encode("ascii", "backslashreplace").decode()
+        raise DataError(f"{where}: {half} is half of a character: write both halves, or neither.") from error
+
+
 def _csv(path: Path) -> Iterator[tuple[str, Row]]:
     reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
     try:
+        names = list(reader.fieldnames or ())
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise DataError(f"{path}, line 1: the column {twice[0]!r} stands there twice: rename or remove one.")
         for row in reader:
             where = f"{path}, line {reader.line_num}"
             if None in row or None in row.values():

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 from transformers.activations import NewGELUActivation
 from transformers.models.auto.modeling_auto import (
@@ -70,7 +72,7 @@ def load_config(source: str) -> Any:
         )
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, StrictDataclassError) as error:
         raise ModelError(f"{folder / 'config.json'} cannot be used: {_first_line(error)}") from error
     for name, value in list(vars(config).items()):
         if "drop" in name and isinstance(value, int | float) and not isinstance(value, bool):
@@ -106,7 +108,7 @@ def load_model(source: str, config: Any, kind: Kind, device: torch.device, *, nf
             source, config=config, use_safetensors=True, trust_remote_code=False, dtype=dtype,
             output_loading_info=True, **how,
         )  # fmt: skip
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             f"The weights of {source} cannot be loaded: {_first_line(error)} Only safetensors are read: a checkpoint "
             "of pickles (pytorch_model.bin) has to be converted first, for example with the hub's converter."
@@ -158,7 +160,7 @@ def load_tokenizer(source: str) -> Any:
     """The tokenizer, with EOS standing in where there is no padding token. Raises ModelError without an EOS."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, ImportError) as error:
         raise ModelError(f"{source} has no usable tokenizer: {_first_line(error)}") from error
     if tokenizer.eos_token_id is None:
         raise ModelError(f"The tokenizer of {source} has no end-of-sequence token; completions could never end.")

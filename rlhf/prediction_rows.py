@@ -120,6 +120,8 @@ def _checked(line: bytes, where: str) -> dict[str, Any]:
         raise DataError(f"{where}: not JSON ({error.msg} at column {error.colno}): one object on each line.") from error
     except RecursionError as error:
         raise DataError(f"{where}: nested too deeply to be a prediction.") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise DataError(f"{where}: no Python object can hold this JSON ({error}).") from error
     if not isinstance(row, dict):
         raise DataError(f"{where}: must be an object with fields, not {_shown(row)}.")
     return row

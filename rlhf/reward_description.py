@@ -26,7 +26,7 @@ def read_reward_spec(path: Path) -> RewardSpec:
     try:
         text = path.read_text(encoding="utf-8")
         mapping = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is no readable description of a reward: {error}") from error
     try:
         return reward_spec(mapping, folder=path.parent)

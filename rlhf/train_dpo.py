@@ -24,6 +24,7 @@ from rlhf.models import Policy
 from rlhf.preferences import PreferenceBatch, default_tie_rule, fitting, preference_batch, tie_share
 from rlhf.reading import read_tokens
 from rlhf.reporting import Quiet
+from rlhf.reward_labels import split_sides
 from rlhf.reward_model import RewardScorer
 from rlhf.rewards import load_reward, reward_record
 from rlhf.stop_rules import Measurement, Stop, StopRules
@@ -58,11 +59,15 @@ def train_dpo(
     reporter = parallel.reporter_of(reporter)
     limit = max(config.max_completion_tokens, config.max_new_tokens)
     policy = Policy.load(anchor, max_prompt_tokens=config.max_prompt_tokens, max_completion_tokens=limit)
-    kept, too_long = fitting(policy, [ranking for ranking in rankings if ranking.split != "test"], reporter)
+    given = split_sides(rankings)
+    kept, too_long = fitting(policy, given["train"] + given["validation"], reporter)
     sides = {side: [ranking for ranking in kept if ranking.split == side] for side in ("train", "validation")}
     examples = sides["train"]
     if not examples:
-        raise DataError(f"None of the {len(rankings)} rankings can be trained on: {too_long} are too long.")
+        raise DataError(
+            f"None of the {len(rankings)} rankings can be trained on: {len(given['train'])} are on the side train, and "
+            f"{too_long} of train and validation are too long."
+        )
     policy.add_lora(config.lora, seed=seed)
     references = reference_log_probabilities(config, policy, examples)
     ties = Ties(config, tie_share(examples), policy.device)

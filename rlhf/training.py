@@ -163,7 +163,8 @@ class _Loop:
     def advance(self) -> None:
         """The next step, its report, and a checkpoint when one is due."""
         step, total = self.step + 1, self._task.steps
-        torch.manual_seed(1_000_003 * (1_000_003 * self._seed + step) + parallel.rank())
+        # torch takes 64 bits; without the remainder a date as the seed would be too large.
+        torch.manual_seed((1_000_003 * (1_000_003 * self._seed + step) + parallel.rank()) % (1 << 63))
         try:
             values = dict(self._task.step(step, self._updates))
         except Cancelled as error:

@@ -13,6 +13,7 @@ ANCHOR: Option = ("--anchor", "the model training starts from: a hub name or a f
 MODEL: Option = ("--model", "hub name or folder", str, True)
 RANKINGS: Option = ("--rankings", "a snapshot's rankings.jsonl (.gz too) or rankings.parquet", Path, True)
 REWARD = "folder of a reward model, or a .toml or .json file that describes a reward (classifier, ROUGE, sum)"
+SEEDS = (1 << 43) - 1  # times a million and three, as trainings count on from theirs, it fits the 64 bits of torch
 PROMPTS: Option = ("--prompts", "prompts: .jsonl or .csv (.gz too) or .parquet", Path, True)
 
 
@@ -29,7 +30,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, above the file: lora.rank=8"
     )
     parser.add_argument("--preset", help=f"settings that stand where none is given: {', '.join(PRESETS)} (flan)")
-    parser.add_argument("--seed", type=at_least(0), default=0, help="the same seed gives the same result (0)")
+    parser.add_argument("--seed", type=at_least(0, SEEDS), default=0, help="the same seed gives the same result (0)")
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
@@ -49,13 +50,15 @@ def add_limits(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--max-completion-tokens", type=at_least(1), default=128, help=f"{what} (128)")
 
 
-def at_least(least: int) -> Any:
-    """A type for whole numbers from ``least`` on."""
+def at_least(least: int, most: int | None = None) -> Any:
+    """A type for whole numbers from ``least`` on, or to ``most``."""
 
     def whole(text: str) -> int:
         value = int(text)
         if value < least:
             raise argparse.ArgumentTypeError(f"must be at least {least}, not {value}")
+        if most is not None and value > most:
+            raise argparse.ArgumentTypeError(f"must be at most {most}, not {value}")
         return value
 
     whole.__name__ = "whole number"  # argparse says it: invalid whole number value: 'x'

@@ -104,15 +104,22 @@ def check_inputs(option: str, out: Path, options: argparse.Namespace) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write JSON so that a reader finds the old file or the new one, never a part; a pipe or device directly."""
+    """Write JSON so that a reader finds the old file or the new one, never a part; a pipe or device directly.
+
+    An OSError names ``path``, and leaves nothing beside it.
+    """
     data = text.encode("utf-8", "backslashreplace")  # half a surrogate pair becomes its JSON escape
     if is_stream(path):
         path.write_bytes(data)
         return
     target = path.resolve()  # a link stays one
     fresh = target.with_name(target.name + ".new")
-    fresh.write_bytes(data)
-    os.replace(fresh, target)
+    try:
+        fresh.write_bytes(data)
+        os.replace(fresh, target)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def is_stream(path: Path) -> bool:
