@@ -33,18 +33,26 @@ _SKIPPED = {
 def artifact_hash(folder: Path | str) -> str:
     """sha256 over every tensor below ``folder`` (file, name, dtype, shape, bytes) and its settings (*.json).
 
-    Paths, times and versions of libraries are left out: the same model has the same hash anywhere.
+    Paths, times and versions of libraries are left out: the same model has the same hash anywhere. Raises ModelError
+    for a file that cannot be read.
     """
     root, digest = Path(folder), hashlib.sha256()
     for path in sorted(root.rglob("*"), key=lambda found: found.relative_to(root).as_posix()):
-        name = path.relative_to(root).as_posix()
-        if path.suffix == ".safetensors":
-            for piece in _tensor_bytes(path):
-                digest.update(name.encode() + b"\0" + piece)
-        elif path.suffix == ".json" and path.name not in _SKIPPED:
-            settings = _without_noise(json.loads(path.read_text(encoding="utf-8")))
-            digest.update(f"{name}\0{json.dumps(settings, sort_keys=True)}\0".encode())
+        try:
+            for piece in _hashed(path, path.relative_to(root).as_posix()):
+                digest.update(piece)
+        except (OSError, ValueError, RecursionError, SafetensorError) as error:
+            raise ModelError(f"{path} is damaged: {error}") from error
     return digest.hexdigest()
+
+
+def _hashed(path: Path, name: str) -> Iterator[bytes]:
+    if path.suffix == ".safetensors":
+        for piece in _tensor_bytes(path):
+            yield name.encode() + b"\0" + piece
+    elif path.suffix == ".json" and path.name not in _SKIPPED:
+        settings = _without_noise(json.loads(path.read_text(encoding="utf-8")))
+        yield f"{name}\0{json.dumps(settings, sort_keys=True)}\0".encode()
 
 
 def fingerprint(anchor: Path | str, data: object) -> str:

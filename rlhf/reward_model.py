@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -273,12 +274,17 @@ def load_reward_model(folder: Path, anchor: Path, *, batch: int = 64) -> RewardE
         tensors = load_file(folder / HEADS)
     except FileNotFoundError as error:
         raise ModelError(f"{folder} holds no reward model: {HEADS} is missing.") from error
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{folder / HEADS} is damaged: {error}; train the reward model again.") from error
     bodies = _load_bodies(folder, anchor, settings)
     heads = {}
     for member in settings.members:
         likelihood = f"{member.name}.likelihood" in tensors
         head = RewardHead(bodies[member.name].hidden_size, theta=0.0, likelihood=likelihood)
-        head.load_state_dict({key: tensors[f"{member.name}.{key}"] for key in head.state_dict()})
+        try:
+            head.load_state_dict({key: tensors[f"{member.name}.{key}"] for key in head.state_dict()})
+        except (KeyError, RuntimeError) as error:
+            raise ModelError(f"{folder / HEADS} has no head for member {member.name} that fits: {error}") from error
         heads[member.name] = head.to(bodies[member.name].device)
     return RewardEnsemble(settings, bodies, heads, batch=batch)
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from rlhf.data import read_prompts, read_rankings
 from rlhf.exceptions import DataError
 from tests.rlhf.cli.conftest import RANKING, Run, write_lines
-from tests.rlhf.cli.test_commands import DPO, GENERATE, SFT
+from tests.rlhf.cli.test_commands import DPO, GENERATE, PPO, REWARD, SFT
 from tests.rlhf.cli.test_errors import Captured, fails
 
 
@@ -130,6 +132,22 @@ def test_a_description_of_a_reward_without_an_end(run: Run, folder: Path, capsys
     (folder / "reward.json").write_text("[" * 100_000)
     line = fails(run, capsys, *DPO, "--reward", "reward.json")
     assert line.startswith("ConfigError: reward.json is no readable description of a reward: maximum recursion depth")
+
+
+def test_a_damaged_reward_model_and_a_damaged_anchor(run: Run, folder: Path, capsys: Captured) -> None:
+    assert run(*REWARD) == 0
+    capsys.readouterr()
+    heads = folder / "reward" / "heads.safetensors"
+    whole = heads.read_bytes()
+    heads.write_bytes(b"x")
+    assert fails(run, capsys, *PPO).startswith("ModelError: reward/heads.safetensors is damaged: ")
+    save_file({"other": torch.zeros(1)}, heads)
+    assert fails(run, capsys, *PPO).startswith("ModelError: reward/heads.safetensors has no head for member scorer")
+    heads.write_bytes(whole)
+    shutil.copytree(folder / "model", folder / "bad")
+    (folder / "bad" / "notes.json").write_text("{")
+    line = fails(run, capsys, *("bad" if word == "model" else word for word in PPO))
+    assert line.startswith("ModelError: bad/notes.json is damaged: ")
 
 
 @contextmanager
