@@ -28,7 +28,7 @@ class StopLimits:
 
     kl_target: float | None  # nats a sequence; None: β is fixed and only kl_limit holds
     kl_over: float = 1.5  # times the target, two evaluations in a row
-    kl_limit: float = 10.0  # nats a sequence
+    kl_limit: float = 10.0  # nats a sequence: for texts with tens of nats of entropy; lower it for shorter ones
     length_low: float = 0.5  # times the reference policy's mean length
     length_high: float = 1.5
     eos_rate: float = 0.9
@@ -38,6 +38,11 @@ class StopLimits:
     def __post_init__(self) -> None:
         if self.kl_target is not None and self.kl_target <= 0:
             raise ConfigError(f"kl_target must be above 0 nats a sequence, not {self.kl_target}.")
+        if self.kl_target is not None and self.kl_limit <= self.kl_target:
+            raise ConfigError(
+                f"kl_limit must be above kl_target ({self.kl_target:g} nats a sequence), not {self.kl_limit:g}: "
+                "a policy at its target would be stopped."
+            )
 
 
 @dataclass(frozen=True)

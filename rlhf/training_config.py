@@ -162,6 +162,7 @@ PRESETS: Mapping[str, Mapping[type[object], Mapping[str, object]]] = {
             "epochs": 2,
             "beta": 0.02,
             "kl_target": 0.8,
+            "kl_limit": 2.0,
             "horizon": 400.0,
             "evaluate_every": 4,
         },
@@ -175,6 +176,7 @@ PRESETS: Mapping[str, Mapping[type[object], Mapping[str, object]]] = {
             "epochs": 2,
             "beta": 0.02,
             "kl_target": 0.8,
+            "kl_limit": 2.0,
             "horizon": 400.0,
             "evaluate_every": 4,
         },
@@ -190,9 +192,10 @@ PRESETS: Mapping[str, Mapping[type[object], Mapping[str, object]]] = {
 """For a policy of a million parameters 1e-4 is too slow, and q and v alone are too little to adapt.
 
 Found by trial on the generated corpus. Its summaries have about 6 nats of entropy in all, so that 1 nat is a long way
-from the anchor. Half of its flaws are slips, tokens from the tail of the distribution: what mends them all is a sharper
-distribution, and that is the gain of the last norm, which a low-rank update of other layers hardly moves. A bootstrap
-of 300 rankings costs more accuracy than the spread of its members is worth.
+from the anchor; the kl_limit is 2.5 times the target, as in the defaults (10 nats came too late: docs/results.md).
+Half of its flaws are slips, tokens from the tail of the distribution: what mends them all is a sharper distribution,
+and that is the gain of the last norm, which a low-rank update of other layers hardly moves. A bootstrap of 300 rankings
+costs more accuracy than the spread of its members is worth.
 """
 
 

@@ -63,8 +63,8 @@ def test_force_overrules_the_gate_and_is_recorded(start, ready, project, rose):
 
 
 def test_settings_reach_the_round(start, ready):
-    start(config=json.dumps({"ppo": {"kl_target": 2.5}}))
-    assert Round.objects.get().config["ppo"]["kl_target"] == 2.5
+    start(config=json.dumps({"ppo": {"kl_target": 1.5}}))
+    assert Round.objects.get().config["ppo"]["kl_target"] == 1.5
 
 
 @pytest.mark.parametrize(
