@@ -35,6 +35,7 @@ from rlhf.updates import Metrics, Sums
 
 __all__ = ["DPOConfig", "train_dpo"]
 
+_ROUNDING = 1e-6  # nats: before the first update every margin is 0, and rounding no opinion
 MISSING_EOS_REWARD = -1.0  # of held-out samples, as in PPO; they are measured, never trained on
 
 
@@ -273,7 +274,7 @@ def _figures(log_probabilities: Tensor, rewards: Tensor, chosen: Tensor, rejecte
     """(sum, count) over the decided pairs."""
     margin = rewards[chosen] - rewards[rejected]
     figures = {
-        "accuracy": (margin > 0).float(),
+        "accuracy": (margin > _ROUNDING).float(),
         "chosen_logp": log_probabilities[chosen],
         "rejected_logp": log_probabilities[rejected],
         "margin": margin,

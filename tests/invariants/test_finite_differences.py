@@ -128,8 +128,8 @@ def test_the_sums_over_the_vocabulary(what: str) -> None:
     ids, reference = torch.tensor([[0, 3, 6], [2, 2, 5]]), 2 * table(4, 2, 3, 7)
     functions: dict[str, Callable[[Tensor], Tensor]] = {
         "log_probabilities": lambda logits: gather_log_probabilities(logits, ids),
-        "entropy": entropy,
-        "full_kl": lambda logits: full_kl(logits, reference),
+        "entropy": lambda logits: entropy(logits.log_softmax(dim=-1)),
+        "full_kl": lambda logits: full_kl(logits.log_softmax(dim=-1), reference.log_softmax(dim=-1)),
     }
     logits = (2 * table(3, 2, 3, 7)).requires_grad_()
     given = functions[what](logits)

@@ -18,8 +18,8 @@ from trl.trainer.utils import entropy_from_logits, selective_log_softmax
 from rlhf.losses import dpo_losses, reward_loss
 from rlhf.models import Policy
 from rlhf.preferences import preference_batch
+from rlhf.reading import read_tokens
 from rlhf.reward_model import RewardHead, RewardModel
-from rlhf.rollout import read_tokens
 from rlhf.train_dpo import sequence_log_probabilities
 from rlhf.training_config import DPOForm
 from rlhf.types import Ranking
@@ -118,8 +118,8 @@ def test_log_probabilities_and_entropies_of_tokens_equal_trl(folders: Sequence[P
         with torch.no_grad():
             logits = model(input_ids=torch.tensor([before + ids])).logits[0, len(before) - 1 : -1] / 0.7
         tokens = selective_log_softmax(logits, torch.tensor(ids))
-        assert torch.allclose(reading.log_probabilities[2 * row, : len(ids)], tokens, atol=1e-5)
-        assert torch.allclose(reading.entropy[2 * row, : len(ids)], entropy_from_logits(logits), atol=1e-5)
+        assert torch.allclose(reading.log_probabilities()[2 * row, : len(ids)], tokens, atol=1e-5)
+        assert torch.allclose(reading.entropy()[2 * row, : len(ids)], entropy_from_logits(logits), atol=1e-5)
 
 
 @pytest.mark.parametrize(("centering", "margins"), [(0.0, False), (0.01, False), (0.0, True)])
