@@ -20,6 +20,7 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
 from transformers.utils import logging as transformers_logging
 
 from rlhf import parallel, quantised
+from rlhf.allocator import keep_freed_memory
 from rlhf.exceptions import ModelError
 from rlhf.hub import model_folder
 
@@ -98,6 +99,8 @@ def kind_of(config: Any, source: str, wanted: Kind | None) -> Kind:
 
 def load_model(source: str, config: Any, kind: Kind, device: torch.device, *, nf4: bool = False) -> Any:
     """The weights, from safetensors alone, in eval mode on ``device``; with ``nf4``, the linear layers in 4 bits."""
+    if device.type == "cpu":
+        keep_freed_memory()
     _check_shards(Path(source))
     loader: Any = AutoModelForSeq2SeqLM if kind == "seq2seq" else AutoModelForCausalLM
     dtype = best_dtype(device)
