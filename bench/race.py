@@ -1,6 +1,6 @@
 """Races of the product against TRL and transformers, in alternating steps; prints a table and what work was equal.
 
-    .venv/bin/python -m bench.race                                   # all five, on two threads
+    .venv/bin/python -m bench.race                                   # all six, on two threads
     .venv/bin/python -m bench.race dpo reward --steps 7 --json out.json
     .venv/bin/python -m bench.race --alone --device cuda --dtype bf16 --shape flan-t5-base
 

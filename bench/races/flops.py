@@ -4,7 +4,7 @@ A multiplication and an addition are two. Matrix products alone are counted, as 
 (Chowdhery et al. 2022, appendix B): no norms, no softmax, no optimiser, no adapters (1.4 % of the weights).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.races.work import SHAPES, Shape, Work
 
@@ -18,6 +18,7 @@ class Reading:
     rows: int
     target: int
     head: bool = True  # logits of every completion token
+    encoder: bool = True  # the prompts are read, not taken from an earlier pass
 
     def flops(self, shape: Shape) -> float:
         """Of one forward."""
@@ -29,7 +30,8 @@ class Reading:
         memory = 2 * 2 * d * inner  # the cross-attention's keys and values of a prompt token
         logits = 2 * d * shape.vocabulary if self.head else 0
         prompt_tokens, tokens = self.prompts * self.source, self.rows * self.target
-        return float(shape.layers * (prompt_tokens * (encoder + memory) + tokens * decoder) + tokens * logits)
+        read = encoder + memory if self.encoder else memory
+        return float(shape.layers * (prompt_tokens * read + tokens * decoder) + tokens * logits)
 
 
 def step_flops(work: Work) -> float:
@@ -39,15 +41,18 @@ def step_flops(work: Work) -> float:
         rows = work.rankings * work.completions
         reading = Reading(work.rankings, work.prompt_tokens, rows, work.completion_tokens, head=work.race == "dpo")
         return 2 * reading.flops(shape)
-    once = Reading(work.prompts, work.prompt_tokens, work.sampled, work.new_tokens).flops(shape)
+    once = Reading(work.prompts, work.prompt_tokens, work.sampled, work.new_tokens)
     if work.race == "generate":
-        return once
-    # Sampling, policy, reference; in each epoch the minibatches read a prompt again only if it is in several of them.
+        return once.flops(shape)
+    # The policy is read with what the sampling's encoder read; with no adapter in the encoder, the rest is too.
+    again = not work.decoder_only
+    sampling, policy = once.flops(shape), replace(once, encoder=False).flops(shape)
+    reference = replace(once, encoder=again).flops(shape)
+    # Minibatches of whole prompts.
     size = min(work.minibatch, work.sampled)
-    batches = -(-work.sampled // size)
-    prompts = min(work.prompts, size)
-    part = Reading(prompts, work.prompt_tokens, size, work.new_tokens).flops(shape)
-    return 3 * once + work.epochs * batches * 2 * part
+    batches, prompts = -(-work.sampled // size), -(-size // work.samples)
+    part = Reading(prompts, work.prompt_tokens, size, work.new_tokens, encoder=again).flops(shape)
+    return sampling + policy + reference + work.epochs * batches * 2 * part
 
 
 def step_tokens(work: Work) -> int:

@@ -28,7 +28,7 @@ def make(folder: Path) -> None:
     work = Work.read(folder)
     policy = Policy(made_model(SHAPES[work.shape], work.seed), made_tokenizer(SHAPES[work.shape]), "seq2seq")
     policy.save(folder / "model")
-    policy.add_lora(LoraSpec(rank=work.rank, alpha=work.rank), seed=work.seed)
+    policy.add_lora(LoraSpec(rank=work.rank, alpha=work.rank, decoder_only=work.decoder_only), seed=work.seed)
     policy.save_adapter(folder / "adapter")
     _save_trained(folder)
     data = made_data(work) | {"trainable": policy.count_parameters()[0], "parameters": policy.count_parameters()[1]}

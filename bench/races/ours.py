@@ -112,7 +112,7 @@ def sampling(work: Work, folder: Path, channel: Channel) -> None:
 
 
 def _lora(work: Work) -> LoraSpec:
-    return LoraSpec(rank=work.rank, alpha=work.rank)
+    return LoraSpec(rank=work.rank, alpha=work.rank, decoder_only=work.decoder_only)
 
 
 def _text(ids: list[int]) -> str:
@@ -134,7 +134,7 @@ def _rankings(folder: Path) -> list[Ranking]:
 
 
 RACES: dict[str, Callable[[Work, Path, Channel], None]] = {
-    "ppo": ppo, "ppo-shared": ppo, "reward": reward, "dpo": dpo, "generate": sampling,
+    "ppo": ppo, "ppo-decoder": ppo, "ppo-shared": ppo, "reward": reward, "dpo": dpo, "generate": sampling,
 }  # fmt: skip
 
 

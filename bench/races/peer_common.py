@@ -37,8 +37,9 @@ def tokenizer(folder: Path) -> Any:
 
 def lora(work: Work, task: str = "SEQ_2_SEQ_LM", **more: Any) -> Any:
     """The adapter that both sides train."""
+    targets = r".*decoder\..*\.(q|v)" if work.decoder_only else ["q", "v"]
     return LoraConfig(
-        r=work.rank, lora_alpha=work.rank, lora_dropout=0.0, target_modules=["q", "v"], task_type=task, **more
+        r=work.rank, lora_alpha=work.rank, lora_dropout=0.0, target_modules=targets, task_type=task, **more
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-NAMES = ("ppo", "ppo-shared", "reward", "dpo", "generate")
+NAMES = ("ppo", "ppo-decoder", "ppo-shared", "reward", "dpo", "generate")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Work:
     completions: int = 4  # in a ranking
     completion_tokens: int = 40  # of those
     steps: int = 5  # that are measured, after one that is not
-    rank: int = 32  # of the adapters on queries and values, encoder and decoder
+    rank: int = 32  # of the adapters on queries and values
+    decoder_only: bool = False  # no adapters in the encoder
     learning_rate: float = 1.41e-5  # of PPO, as in the published lab
     preference_rate: float = 1e-4  # of reward and DPO training
     seed: int = 0

@@ -60,8 +60,23 @@ def test_a_shared_prompt_is_read_once() -> None:
 def test_a_ppo_step_reads_three_times_and_trains_in_each_epoch() -> None:
     one, two = (Work("ppo", epochs=epochs) for epochs in (1, 2))
     once = step_flops(Work("generate"))
-    assert step_flops(one) == pytest.approx(5 * once)
-    assert step_flops(two) == pytest.approx(7 * once)
+    decoded = Reading(16, 200, 16, 60, encoder=False).flops(SHAPES["flan-t5-small"])
+    # The sampling's encoder states serve the policy's reading.
+    assert step_flops(one) == pytest.approx(4 * once + decoded)
+    assert step_flops(two) == pytest.approx(6 * once + decoded)
+
+
+def test_without_adapters_in_the_encoder_it_reads_once() -> None:
+    once = step_flops(Work("generate"))
+    decoded = Reading(16, 200, 16, 60, encoder=False).flops(SHAPES["flan-t5-small"])
+    assert step_flops(Work("ppo", decoder_only=True)) == pytest.approx(once + 4 * decoded)
+
+
+def test_a_minibatch_of_whole_prompts_reads_few() -> None:
+    shared = step_flops(Work("ppo", prompts=4, samples=4, minibatch=4))
+    alone = step_flops(Work("ppo", prompts=4, samples=4, minibatch=1))
+    shape = SHAPES["flan-t5-small"]
+    assert alone - shared == pytest.approx(2 * 12 * (Reading(1, 200, 0, 60).flops(shape)))
 
 
 def test_the_tokens_of_a_step() -> None:
