@@ -208,7 +208,10 @@ def with_preset(cls: type[C], mapping: Mapping[str, object]) -> C:
     name = given.pop("preset", "flan")
     if not isinstance(name, str) or name not in PRESETS:
         raise ConfigError(f"There is no preset {name!r}; there are {', '.join(PRESETS)}.")
-    return from_mapping(cls, merged(PRESETS[name].get(cls, {}), given))
+    preset = dict(PRESETS[name].get(cls, {}))
+    if given.get("method", preset.get("method")) != preset.get("method"):
+        preset.pop("learning_rate", None)  # found for the preset's own method; the others have theirs
+    return from_mapping(cls, merged(preset, given))
 
 
 def merged(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:

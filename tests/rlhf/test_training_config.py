@@ -44,6 +44,12 @@ def test_sft_has_its_own_tiny_values() -> None:
     assert with_preset(SFTConfig, given).lora == SFTLoraSpec(rank=2)
 
 
+def test_the_tiny_rate_of_full_fine_tuning_is_no_other_methods() -> None:
+    for method in ("lora", "qlora", "prompt"):
+        assert with_preset(SFTConfig, {"preset": "tiny", "method": method}).learning_rate is None
+    assert with_preset(SFTConfig, {"preset": "tiny", "method": "lora", "learning_rate": 0.01}).learning_rate == 0.01
+
+
 @pytest.mark.parametrize("name", ["huge", ["tiny"], None])
 def test_an_unknown_preset_is_an_error(name: object) -> None:
     with pytest.raises(ConfigError, match="flan, tiny"):
