@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from bench.sharpness import split_of
-from rlhf.artifacts import CARD, plain, read_artifact
+from rlhf.artifacts import plain, read_artifact
 from rlhf.checkpoints import Checkpoints, checkpoints_of
 from rlhf.config import SamplingConfig, to_mapping
 from rlhf.generate import generate
+from rlhf.hashing import CARD
 from rlhf.models import Policy
 from rlhf.reward_model import RewardEnsemble, load_reward_model
 from rlhf.rollout import judge, sample, score, sequence_kl

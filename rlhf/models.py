@@ -16,6 +16,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from rlhf import loading
 from rlhf.adapted import Adapted
 from rlhf.exceptions import ModelError, PromptTooLong
+from rlhf.hashing import check_anchor
 from rlhf.loading import Kind
 from rlhf.shared_attention import SharedPrompts, added_mask, can_share
 from rlhf.tensors import Decoded, PromptState, TokenBatch, pad_rows
@@ -56,9 +57,12 @@ class Policy(Adapted):
         """Load a hub name or a folder in the hub's format, and on it the adapter in the folder ``adapter``.
 
         A soft prompt that was saved with the model belongs to it. ``nf4`` quantises the linear layers to 4 bits, for
-        QLoRA. Raises ModelError when there is no such model, it has no safetensors or is of another kind.
+        QLoRA. Raises ModelError when there is no such model, it has no safetensors or is of another kind, or when the
+        adapter was trained on another.
         """
         folder = loading.found(source)
+        if adapter is not None:
+            check_anchor(Path(adapter), folder)
         config = loading.load_config(folder)
         found = loading.kind_of(config, str(source), kind)
         place = loading.best_device() if device is None else torch.device(device)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from rlhf.artifacts import artifact_hash
 from rlhf.classifier import Classifier
 from rlhf.classifier_labels import harmless_label, label_index, toxic_label
 from rlhf.exceptions import DataError
+from rlhf.hashing import artifact_hash
 from rlhf.reward import Reward, TextLimits
 from rlhf.reward_model import RewardEnsemble, Scores
 from rlhf.reward_spec import ClassifierSpec, ModelSpec, RougeSpec

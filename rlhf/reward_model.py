@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from rlhf import adapters
-from rlhf.artifacts import artifact_hash
 from rlhf.exceptions import ModelError
+from rlhf.hashing import artifact_hash
 from rlhf.models import Policy, PromptState
 from rlhf.reading import read_tokens
 from rlhf.tensors import TokenBatch

@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlhf import parallel
-from rlhf.artifacts import fingerprint, save_artifact
+from rlhf import loading, parallel
+from rlhf.artifacts import save_artifact
 from rlhf.checkpoints import checkpoints_of, remove_checkpoints
 from rlhf.config import to_mapping
 from rlhf.examples import Examples
 from rlhf.exceptions import DataError
+from rlhf.hashing import artifact_hash, fingerprint
 from rlhf.held_out import HeldOut, Keeper, fitting_prompts
 from rlhf.losses import dpo_losses, inverse_softplus, tie_threshold
 from rlhf.models import Policy
@@ -132,6 +133,7 @@ def train_dpo(
         "tie_rule": ties.rule,
         "reward_source": reward_record(scorer),
         "config": to_mapping(config),
+        "anchor_sha256": artifact_hash(loading.found(anchor)),
     }
     artifact = save_artifact(out, policy, policy.save_adapter, facts)
     remove_checkpoints(checkpoints_of(out))

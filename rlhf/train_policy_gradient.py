@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rlhf import parallel
-from rlhf.artifacts import fingerprint, save_artifact
+from rlhf import loading, parallel
+from rlhf.artifacts import save_artifact
 from rlhf.checkpoints import checkpoints_of, remove_checkpoints
 from rlhf.config import to_mapping
+from rlhf.hashing import artifact_hash, fingerprint
 from rlhf.held_out import HeldOut, Keeper, fitting_prompts
 from rlhf.losses import AdaptiveBeta
 from rlhf.models import Policy
@@ -92,6 +93,7 @@ def train_policy_gradient(
         "beta": task.controller.value,
         "reward_source": reward_record(scorer),
         "config": to_mapping(config),
+        "anchor_sha256": artifact_hash(loading.found(anchor)),
     }
 
     def write(folder: Path) -> None:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from rlhf import parallel
-from rlhf.artifacts import artifact_hash, save_artifact
+from rlhf.artifacts import save_artifact
 from rlhf.checkpoints import checkpoints_of, remove_checkpoints
 from rlhf.config import SamplingConfig, to_mapping
 from rlhf.exceptions import DataError
+from rlhf.hashing import artifact_hash
 from rlhf.models import Policy
 from rlhf.null_control import null_accuracy
 from rlhf.preferences import default_tie_rule, fitting, tie_share

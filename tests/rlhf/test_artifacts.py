@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from rlhf.artifacts import artifact_hash, describe, read_artifact
+from rlhf.artifacts import describe, read_artifact
 from rlhf.config import LoraSpec
 from rlhf.exceptions import ModelError
+from rlhf.hashing import artifact_hash
 from rlhf.types import Interval
 from tests.rlhf.tiny import save_tiny, tiny_policy
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from transformers import AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from rlhf.artifacts import artifact_hash
 from rlhf.config import LoraSpec, SamplingConfig
 from rlhf.exceptions import ConfigError, DataError, ModelError
+from rlhf.hashing import artifact_hash
 from rlhf.models import Policy
 from rlhf.reference_samples import reference_samples
 from rlhf.reward import Reward, TextLimits, part_means

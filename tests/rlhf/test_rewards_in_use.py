@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rlhf.artifacts import artifact_hash, read_artifact
+from rlhf.artifacts import read_artifact
 from rlhf.cli import main
 from rlhf.config import LoraSpec
 from rlhf.evaluate import EvaluateConfig, evaluate
 from rlhf.exceptions import DataError
+from rlhf.hashing import artifact_hash
 from rlhf.reward_description import DESCRIPTION
 from rlhf.rewards import load_reward
 from rlhf.train_dpo import train_dpo

@@ -10,9 +10,10 @@ import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
 from rlhf import sft_methods
-from rlhf.artifacts import artifact_hash, read_artifact
+from rlhf.artifacts import read_artifact
 from rlhf.config import LoraSpec, SFTConfig, SFTLoraSpec, SoftPromptSpec, from_mapping, to_mapping
 from rlhf.exceptions import Cancelled, ConfigError, ModelError
+from rlhf.hashing import artifact_hash
 from rlhf.models import Policy
 from rlhf.tensors import gather_log_probabilities
 from rlhf.train_dpo import DPOConfig, train_dpo

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rlhf.config import LoraSpec
-from rlhf.exceptions import Cancelled, DataError
+from rlhf.exceptions import Cancelled, DataError, ModelError
 from rlhf.models import Policy
 from rlhf.tensors import PromptState, TokenBatch
 from rlhf.train_ppo import train_ppo
@@ -162,3 +162,14 @@ def test_a_minibatch_holds_whole_prompts(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Policy, "read_prompts", counted)
     run(tmp_path, replace(CONFIG, rollouts=1, rollout_prompts=8, samples_per_prompt=4, minibatch=8, epochs=2))
     assert seen == [2] * 8
+
+
+def test_an_adapter_is_refused_on_another_anchor(tmp_path: Path) -> None:
+    """One of the same shape would take it, and write nonsense."""
+    artifact, _recorder = run(tmp_path, replace(CONFIG, rollouts=1))
+    Policy.load(tmp_path / "t5", adapter=Path(artifact.path))
+    other = save_tiny(tmp_path / "other", "t5", seed=5)
+    with pytest.raises(ModelError, match=r"trained on another model than .*other: give the anchor"):
+        Policy.load(other, adapter=Path(artifact.path))
+    Path(artifact.path, "kedge.json").unlink()
+    Policy.load(other, adapter=Path(artifact.path))  # whoever brings an adapter from elsewhere has to know

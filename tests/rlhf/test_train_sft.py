@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from rlhf.artifacts import artifact_hash, read_artifact
+from rlhf.artifacts import read_artifact
 from rlhf.config import SamplingConfig, SFTConfig, SFTLoraSpec
 from rlhf.exceptions import Cancelled, ConfigError, DataError
 from rlhf.generate import generate
+from rlhf.hashing import artifact_hash
 from rlhf.models import Policy
 from rlhf.train_sft import train_sft
 from rlhf.types import Artifact, Example, Prompt, Silent

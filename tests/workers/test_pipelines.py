@@ -7,7 +7,7 @@ import pytest
 from annotation import services as labelling
 from annotation.models import Completion, Role, Split, Task
 from rlhf import ctranslate, types
-from rlhf.artifacts import artifact_hash
+from rlhf.hashing import artifact_hash
 from rlhf.toy import SFT_ON_FILES
 from tests.factories import MembershipFactory, PromptFactory, UserFactory
 from tests.rlhf.tiny import WORDS
