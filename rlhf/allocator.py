@@ -12,8 +12,8 @@ _SETTINGS = {_MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: (1 << 31) - 1, _TOP_PAD
 def keep_freed_memory() -> bool:
     """Keep what tensors on the CPU free for the next ones; False where the C library is not glibc.
 
-    glibc would give it back to the system and take it anew for the next tensor of some megabytes: the page faults took
-    a sixth of a PPO step's time (docs/performance.md). The peak stays the same.
+    glibc would give it back to the system and take it anew for the next tensor of some megabytes: without these page
+    faults a PPO step takes 7 % less (docs/performance.md). The peak stays the same.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
