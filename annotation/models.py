@@ -29,6 +29,14 @@ class Split(models.TextChoices):
     TEST = "test"
 
 
+class Strategy(models.TextChoices):
+    """In which order tasks of one priority are handed out."""
+
+    FIRST_IN = "first_in", "First in, first out"
+    RANDOM = "random", "At random"
+    ACTIVE = "active", "Where the reward model is least sure"
+
+
 class Project(models.Model):
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=200)
@@ -53,6 +61,34 @@ class Project(models.Model):
     )
     lease_minutes = models.PositiveSmallIntegerField(
         default=30, validators=[MinValueValidator(1), MaxValueValidator(1440)]
+    )
+    best_worst = models.BooleanField(
+        default=False, help_text="With five completions or more, ask for the best and the worst only."
+    )
+    paused = models.BooleanField(default=False, help_text="Nothing new is handed out.")
+    strategy = models.CharField(max_length=10, choices=Strategy, default=Strategy.FIRST_IN)
+    random_share = models.FloatField(
+        default=0.25,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="Share of the tasks that the active strategy draws at random: they alone estimate accuracy.",
+    )
+    gold_share = models.FloatField(
+        default=0.05,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="Share of a trusted annotator's tasks that are gold, where there is gold.",
+    )
+    gold_before_trust = models.PositiveSmallIntegerField(
+        default=20, help_text="Gold tasks that a new annotator ranks before they are trusted, where there is gold."
+    )
+    gold_pass = models.FloatField(
+        default=0.7,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="Share of gold pairs that an annotator must get right.",
+    )
+    repeat_share = models.FloatField(
+        default=0.04,
+        validators=[MinValueValidator(0), MaxValueValidator(1)],
+        help_text="Share of an annotator's tasks that they ranked before, shown in reverse.",
     )
     min_rankings = models.PositiveIntegerField(default=500, help_text="Gate: rankings a round needs.")
     min_reward_accuracy = models.FloatField(
@@ -85,6 +121,8 @@ class Membership(models.Model):
     project = models.ForeignKey(Project, models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role)
+    daily_quota = models.PositiveIntegerField(null=True, blank=True, help_text="Rankings a day; empty: no limit.")
+    paused = models.BooleanField(default=False, help_text="Nothing new is handed out to this person.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -98,7 +136,8 @@ class Prompt(models.Model):
     project = models.ForeignKey(Project, models.CASCADE, related_name="prompts")
     identity = models.CharField(max_length=200, help_text="The external id, else the content hash.")
     external_id = models.CharField(max_length=200, blank=True)
-    text = models.TextField()
+    text = models.TextField(blank=True, help_text="What the model reads; empty where the source is not known.")
+    turns = models.JSONField(null=True, blank=True, help_text="[{speaker, text}] of a conversation.")
     content_hash = models.CharField(max_length=64, help_text="sha256 of the text (UTF-8, NFC).")
     references = models.JSONField(default=list, blank=True, help_text="Reference completions, best known answers.")
     split = models.CharField(max_length=10, choices=Split)
@@ -136,6 +175,20 @@ class Completion(models.Model):
         constraints = [models.UniqueConstraint(fields=["prompt", "source", "ordinal"], name="completion_once")]
 
 
+class TaskKind(models.TextChoices):
+    """What a task is for. Annotators cannot tell: neither page nor API says it."""
+
+    RANK = "rank"  # to learn from
+    GOLD = "gold"  # the better side is known: tests annotators, and never trains or tests a model
+    REPEAT = "repeat"  # an earlier task of one person again: self-consistency, not a second label
+    PANEL = "panel"  # two policies, blind: a win rate
+    IMPORTED = "imported"  # ranked elsewhere
+
+
+LABEL_KINDS = (TaskKind.RANK, TaskKind.PANEL, TaskKind.IMPORTED)
+PLACED_KINDS = (TaskKind.RANK, TaskKind.PANEL)
+
+
 class TaskState(models.TextChoices):
     OPEN = "open"  # fewer live or submitted assignments than wanted
     FULL = "full"  # as many as wanted
@@ -143,25 +196,44 @@ class TaskState(models.TextChoices):
 
 
 class Task(models.Model):
-    """One prompt with K of its completions, to be ranked by ``wanted_raters`` people."""
+    """One prompt with K of its completions, to be ranked by ``wanted_raters`` people.
+
+    Only ``rank`` and ``panel`` tasks have places and are ever open. Gold, which everybody gets, repeats, which
+    are for one person, and imported ones are closed: what hands them out does not look at places.
+    """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="tasks")
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="tasks")
     completions = models.ManyToManyField(Completion, related_name="tasks")
+    kind = models.CharField(max_length=8, choices=TaskKind, default=TaskKind.RANK)
     wanted_raters = models.PositiveSmallIntegerField(default=1)
     taken = models.PositiveSmallIntegerField(default=0, help_text="Assignments leased or submitted.")
     priority = models.SmallIntegerField(default=0)
     round_number = models.PositiveIntegerField(default=0, help_text="The round whose policies wrote the completions.")
     state = models.CharField(max_length=8, choices=TaskState, default=TaskState.OPEN)
+    gold = models.JSONField(null=True, blank=True, help_text="[[better id, worse id], …] of a gold task.")
+    repeats = models.ForeignKey("Assignment", models.CASCADE, related_name="repeats", null=True, blank=True)
+    lot = models.FloatField(default=0, help_text="0 to 1, drawn once: the order of the random strategy.")
+    score = models.FloatField(null=True, blank=True, help_text="What a ranking of it would teach the reward model.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(taken__lte=F("wanted_raters")), name="task_taken_at_most_wanted"),
             models.CheckConstraint(condition=Q(state__in=TaskState.values), name="task_state_known"),
-            models.UniqueConstraint(fields=["prompt", "round_number"], name="task_once_a_round"),
+            models.CheckConstraint(condition=Q(kind__in=TaskKind.values), name="task_kind_known"),
+            models.CheckConstraint(
+                condition=~Q(state=TaskState.OPEN) | Q(kind__in=PLACED_KINDS), name="task_open_has_places"
+            ),
+            models.UniqueConstraint(
+                fields=["prompt", "round_number"], condition=Q(kind="rank"), name="task_once_a_round"
+            ),
         ]
-        indexes = [models.Index(fields=["project", "state", "-priority", "id"], name="task_next")]
+        indexes = [
+            models.Index(fields=["project", "state", "-priority", "id"], name="task_next"),
+            models.Index(fields=["project", "state", "-priority", "lot"], name="task_next_random"),
+            models.Index(fields=["project", "state", "-priority", "-score"], name="task_next_active"),
+        ]
 
 
 class AssignmentState(models.TextChoices):
@@ -195,6 +267,9 @@ class Assignment(models.Model):
     draft_saved_at = models.DateTimeField(null=True, blank=True)
     skip_reason = models.CharField(max_length=20, blank=True, choices=SkipReason)
     skip_note = models.TextField(blank=True)
+    drawn_by = models.CharField(
+        max_length=10, choices=Strategy, default=Strategy.FIRST_IN, help_text="The strategy that chose the task."
+    )
 
     class Meta:
         constraints = [
@@ -222,10 +297,46 @@ class RankingOrigin(models.TextChoices):
     PERSON = "person"
     SIMULATED = "simulated"
     IMPORTED = "imported"
+    ADJUDICATED = "adjudicated"  # a reviewer's final word
+
+
+class RankingMethod(models.TextChoices):
+    FULL = "full"  # every pair is decided, or a tie
+    BEST_WORST = "best_worst"  # the middle group's members were not compared with each other
+
+
+class Retraction(models.Model):
+    """Labels taken back: by whom they were made or in which batch they came, why, and who took them back."""
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="retractions")
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True)
+    batch = models.CharField(max_length=200, blank=True)
+    reason = models.TextField()
+    rankings = models.PositiveIntegerField(help_text="How many were current when they were taken back.")
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True)
+    at = models.DateTimeField(auto_now_add=True)
+    undone_at = models.DateTimeField(null=True, blank=True)
+
+
+class RankingQuerySet(models.QuerySet["Ranking"]):
+    def labels(self) -> "RankingQuerySet":
+        """Current rankings that say something new of a prompt: neither gold nor repeats nor retracted ones."""
+        return self.filter(is_current=True, kind__in=LABEL_KINDS)
+
+    def training(self) -> "RankingQuerySet":
+        """The labels that models learn from: where a reviewer has set the final ranking, that one alone."""
+        return self.labels().filter(overruled=False)
+
+    def independent(self) -> "RankingQuerySet":
+        """The labels that annotators gave on their own: what agreement is measured on."""
+        return self.labels().exclude(origin=RankingOrigin.ADJUDICATED)
 
 
 class Ranking(models.Model):
-    """One revision of what one annotator said of one task. Revisions are never changed or deleted."""
+    """One revision of what one annotator said of one task. Revisions are never changed or deleted.
+
+    A retracted one is not current: it has no pairs, and ``retraction`` says why.
+    """
 
     assignment = models.ForeignKey(Assignment, models.CASCADE, related_name="rankings")
     project = models.ForeignKey(Project, models.CASCADE, related_name="rankings")
@@ -233,7 +344,13 @@ class Ranking(models.Model):
     annotator = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="rankings")
     revision = models.PositiveIntegerField(default=1)
     is_current = models.BooleanField(default=True)
-    origin = models.CharField(max_length=10, choices=RankingOrigin, default=RankingOrigin.PERSON)
+    kind = models.CharField(max_length=8, choices=TaskKind, default=TaskKind.RANK, help_text="Its task's.")
+    method = models.CharField(max_length=10, choices=RankingMethod, default=RankingMethod.FULL)
+    overruled = models.BooleanField(default=False, help_text="A reviewer has set the final ranking of its task.")
+    retraction = models.ForeignKey(Retraction, models.PROTECT, related_name="retracted", null=True, blank=True)
+    batch = models.CharField(max_length=200, blank=True, help_text="The import it came from.")
+    rater_group = models.CharField(max_length=50, blank=True, help_text="Experts, crowd: as an import calls them.")
+    origin = models.CharField(max_length=11, choices=RankingOrigin, default=RankingOrigin.PERSON)
     groups = models.JSONField(help_text="Completion ids, best group first; two or more ids in one group are a tie.")
     strengths = models.JSONField(null=True, blank=True, help_text="Per boundary: 1 slightly, 2 better, 3 much better.")
     none_acceptable = models.BooleanField(default=False)
@@ -244,6 +361,8 @@ class Ranking(models.Model):
     rewrite = models.JSONField(null=True, blank=True, help_text="{completion, text}: a demonstration")
     duration_ms = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = RankingQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -287,6 +406,7 @@ class Snapshot(models.Model):
     pairs = models.PositiveIntegerField()
     manifest = models.JSONField()
     path = models.CharField(max_length=500, help_text="Folder below the data folder.")
+    retracted = models.PositiveIntegerField(default=0, help_text="Of its rankings, how many were taken back since.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

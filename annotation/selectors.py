@@ -78,7 +78,7 @@ def _with_task(rows: QuerySet[Ranking]) -> QuerySet[Ranking]:
 
 def annotator_progress(*, project: Project, annotator: User) -> Progress:
     """How far this person and the project are."""
-    rows = Ranking.objects.filter(project=project, is_current=True)
+    rows = Ranking.objects.labels().filter(project=project)
     mine = Assignment.objects.filter(annotator=annotator, state=AssignmentState.SUBMITTED, task__project=project)
     midnight = timezone.make_aware(datetime.combine(timezone.localdate(), time.min))
     today = Q(rankings__revision=1, rankings__created_at__gte=midnight)
@@ -90,7 +90,7 @@ def annotator_progress(*, project: Project, annotator: User) -> Progress:
 
 def rankings_for_quality(project: Project) -> list[Ranked]:
     """The current rankings as the quality functions take them."""
-    rows = Ranking.objects.filter(project=project, is_current=True).order_by("id")
+    rows = Ranking.objects.independent().filter(project=project).order_by("id")
     fields = ("prompt_id", "annotator__username", "groups", "assignment__display_order", "duration_ms")
     return [
         Ranked(prompt, annotator, tuple(map(tuple, groups)), tuple(shown), duration)
@@ -103,7 +103,7 @@ def project_quality(project: Project) -> dict[str, Any]:
 
     It takes about a second for 10,000 rankings, so it is kept until a ranking is added or revised.
     """
-    rows = Ranking.objects.filter(project=project, is_current=True)
+    rows = Ranking.objects.labels().filter(project=project)
     state = rows.aggregate(count=Count("id"), newest=Max("id"))
     key = f"quality:{project.pk}:{state['count']}:{state['newest']}"
     found: dict[str, Any] | None = cache.get(key)

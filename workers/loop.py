@@ -131,7 +131,7 @@ class Loop:
         assert round_.snapshot is not None
         return {
             "round": round_.number,
-            "rankings": Ranking.objects.filter(project=self.project, is_current=True).count(),
+            "rankings": Ranking.objects.labels().filter(project=self.project).count(),
             "pairs": PreferencePair.objects.filter(project=self.project).count(),
             "agreement": project_quality(self.project)["agreement"]["pairwise"],
             **{name: None if figure is None else asdict(figure) for name, figure in figures.items()},

@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from django.db.models import Count, Max, QuerySet
 
-from annotation.models import Project
+from annotation.models import Project, Ranking
 from workers.models import Evaluation, Metric, ModelVersion, Round, Run, RunEvent
 from workers.services.gates import rankings_gate
 
@@ -135,7 +135,7 @@ def round_detail(round_: Round) -> dict[str, Any]:
 def round_gate(project: Project) -> dict[str, Any]:
     """Whether a round may start now: ``{passed, reasons, rankings, min_rankings}``."""
     gate = rankings_gate(project=project)
-    rankings = project.rankings.filter(is_current=True).count()
+    rankings = Ranking.objects.labels().filter(project=project).count()
     return gate.as_json() | {"rankings": rankings, "min_rankings": project.min_rankings}
 
 

@@ -9,6 +9,7 @@ from django.db import transaction
 from annotation.distribution import lease_revive
 from annotation.exceptions import AlreadySubmitted, LeaseLost, StaleTransition
 from annotation.models import (
+    LABEL_KINDS,
     Assignment,
     AssignmentState,
     PreferencePair,
@@ -103,9 +104,12 @@ def _write(assignment: Assignment, answer: Answer, *, revision: int, origin: Ran
         prompt_id=assignment.prompt_id,
         annotator_id=assignment.annotator_id,
         revision=revision,
+        kind=assignment.task.kind,
         origin=origin,
         **answer_as_json(answer),
     )
+    if ranking.kind not in LABEL_KINDS:
+        return ranking  # gold would leak what is known, and a repeat would count one opinion twice
     PreferencePair.objects.bulk_create(
         PreferencePair(
             ranking=ranking,

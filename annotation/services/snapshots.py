@@ -60,7 +60,7 @@ def _record(project: Project, actor: User | None, sha256: str, manifest: dict[st
 
 
 def _lines(project: Project) -> Iterator[bytes]:
-    rows = Ranking.objects.filter(project=project, is_current=True).select_related("prompt", "annotator", "assignment")
+    rows = Ranking.objects.training().filter(project=project).select_related("prompt", "annotator", "assignment")
     rows = rows.prefetch_related("assignment__task__completions").order_by("id")
     for ranking in rows.iterator(chunk_size=ROWS_AT_ONCE):
         texts = {one.pk: one.text for one in ranking.assignment.task.completions.all()}
@@ -77,7 +77,7 @@ def _lines(project: Project) -> Iterator[bytes]:
 
 def _manifest(project: Project, lines: Sequence[bytes], sha256: str) -> dict[str, Any]:
     rows = [json.loads(line) for line in lines]
-    origins = Counter(Ranking.objects.filter(project=project, is_current=True).values_list("origin", flat=True))
+    origins = Counter(Ranking.objects.training().filter(project=project).values_list("origin", flat=True))
     sizes = [sum(map(len, row["groups"])) for row in rows]
     found = agreement(rankings_for_quality(project))
     return {
@@ -104,6 +104,6 @@ def _manifest(project: Project, lines: Sequence[bytes], sha256: str) -> dict[str
 
 def _backends(project: Project) -> dict[str, int]:
     """How many of the ranked completions each library wrote, or how many came from outside (``imported``)."""
-    ranked = Ranking.objects.filter(project=project, is_current=True)
+    ranked = Ranking.objects.training().filter(project=project)
     rows = Completion.objects.filter(tasks__assignments__rankings__in=ranked).distinct()
     return dict(sorted(Counter(backend or "unknown" for _, backend in rows.values_list("pk", "backend")).items()))

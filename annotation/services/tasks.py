@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
-from annotation.models import Completion, Project, Prompt, Task
+from annotation.models import Completion, Project, Prompt, Task, TaskKind
 from annotation.services.audit import audit_record
 from annotation.users import User
 
@@ -44,12 +45,18 @@ def tasks_create(
 
 def is_overlap(*, identity: str, project: Project) -> bool:
     """Whether the prompt belongs to the share that several people rank; the same answer on any database."""
-    digest = hashlib.sha256(f"overlap:{project.split_salt}:{identity}".encode()).digest()
-    return int.from_bytes(digest[:8]) / 2**64 < project.overlap_share
+    return share_of("overlap", identity=identity, project=project) < project.overlap_share
+
+
+def share_of(purpose: str, *, identity: str, project: Project) -> float:
+    """A number from 0 to 1 that the prompt has for this purpose, by hash: the same on any database."""
+    digest = hashlib.sha256(f"{purpose}:{project.split_salt}:{identity}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
 
 
 def _without_task(project: Project, prompts: Iterable[Prompt] | None, round_number: int) -> Iterator[list[Prompt]]:
-    rows = Prompt.objects.filter(project=project).exclude(tasks__round_number=round_number).order_by("id")
+    there = Task.objects.filter(prompt=OuterRef("pk"), kind=TaskKind.RANK, round_number=round_number)
+    rows = Prompt.objects.filter(~Exists(there), project=project).order_by("id")
     # Ids first: what is read must not change while tasks are written.
     wanted = [prompt.pk for prompt in prompts] if prompts is not None else list(rows.values_list("id", flat=True))
     for start in range(0, len(wanted), BATCH):
@@ -74,7 +81,14 @@ def _make(
         overlap = is_overlap(identity=prompt.identity, project=project)
         raters = max(project.overlap_raters, project.raters_per_task) if overlap else project.raters_per_task
         tasks.append(
-            Task(project=project, prompt=prompt, wanted_raters=raters, priority=priority, round_number=round_number)
+            Task(
+                project=project,
+                prompt=prompt,
+                wanted_raters=raters,
+                priority=priority,
+                round_number=round_number,
+                lot=share_of(f"lot:{round_number}", identity=prompt.identity, project=project),
+            )
         )
         texts.append(chosen)
     Task.objects.bulk_create(tasks)

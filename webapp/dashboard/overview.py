@@ -42,7 +42,7 @@ def project_rows(user: User) -> list[ProjectRow]:
     memberships = Membership.objects.filter(user=user).select_related("project").order_by("project__name")
     ids = [membership.project_id for membership in memberships]
     tasks = _counts(Task.objects.filter(project__in=ids, state=TaskState.OPEN))
-    rankings = _counts(Ranking.objects.filter(project__in=ids, is_current=True))
+    rankings = _counts(Ranking.objects.labels().filter(project__in=ids))
     rounds = _counts(Round.objects.filter(project__in=ids))
     running = _counts(Round.objects.filter(project__in=ids, state=RoundState.RUNNING))
     return [
@@ -91,8 +91,10 @@ def loop_state(project: Project) -> Loop:
     tasks = Task.objects.filter(project=project).aggregate(
         all=Count("pk"), open=Count("pk", filter=Q(state=TaskState.OPEN))
     )
-    rankings = Ranking.objects.filter(project=project, is_current=True).aggregate(
-        all=Count("pk"), simulated=Count("pk", filter=Q(origin=RankingOrigin.SIMULATED))
+    rankings = (
+        Ranking.objects.labels()
+        .filter(project=project)
+        .aggregate(all=Count("pk"), simulated=Count("pk", filter=Q(origin=RankingOrigin.SIMULATED)))
     )
     rounds = list(project.rounds.select_related("snapshot").order_by("-number")[:1])
     last = rounds[0] if rounds else None

@@ -4,7 +4,7 @@ import hashlib
 
 from django.db.models import Count, Q
 
-from annotation.models import Completion, Project, Prompt
+from annotation.models import LABEL_KINDS, Completion, Project, Prompt
 
 
 def prompts_next(*, project: Project, run_id: int, count: int, round_number: int) -> list[Prompt]:
@@ -17,7 +17,7 @@ def prompts_next(*, project: Project, run_id: int, count: int, round_number: int
         return _ordered(list(Prompt.objects.filter(project=project, tasks__isnull=True)), project)
     written = Completion.objects.filter(prompt__project=project, sampling__run=run_id)
     left = count - written.values("prompt").distinct().count()
-    ranked = Count("rankings", filter=Q(rankings__is_current=True), distinct=True)
+    ranked = Count("rankings", filter=Q(rankings__is_current=True, rankings__kind__in=LABEL_KINDS), distinct=True)
     rows = Prompt.objects.filter(project=project).exclude(tasks__round_number=round_number).annotate(ranked=ranked)
     counts = dict(rows.values_list("pk", "ranked"))
     prompts = _ordered(list(rows), project)

@@ -50,7 +50,7 @@ def round_start(
         raise ConfigInvalid(f"There is no algorithm '{algorithm}': known are {', '.join(Algorithm.values)}.")
     whole = round_config_validate(algorithm, config or {}, preset=preset_of(project.base_model))
     anchor = project_anchor(project)
-    if not Ranking.objects.filter(project=project, is_current=True).exists():
+    if not Ranking.objects.labels().filter(project=project).exists():
         raise NotReady(f"{project.slug} has no rankings yet: there is nothing to learn from. Rank some tasks first.")
     gate = rankings_gate(project=project)
     if not gate.passed and not force:

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.exceptions import Conflict, InvalidInput, KedgeError
-from annotation.models import Membership, Project, Role
+from annotation.models import LABEL_KINDS, Membership, Project, Role
 from annotation.services import member_remove, member_set
 from annotation.users import User
 from webapp.dashboard.forms import MemberForm, RoleForm
@@ -28,7 +28,7 @@ def members(request: HttpRequest, project: Project) -> HttpResponse:
         else:
             messages.success(request, "Added.")
             return redirect("members", project.slug)
-    mine = Q(user__rankings__project=project, user__rankings__is_current=True)
+    mine = Q(user__rankings__project=project, user__rankings__is_current=True, user__rankings__kind__in=LABEL_KINDS)
     rows = (
         Membership.objects.filter(project=project)
         .select_related("user")
