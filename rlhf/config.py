@@ -166,6 +166,9 @@ class SamplingConfig:
             )
 
 
+MAX_RANK = 4096  # beyond the width of most layers: nothing low is left, and a slip of the finger would fill the memory
+
+
 @dataclass(frozen=True)
 class LoraSpec:
     """A low-rank adapter (Hu et al. 2021): W + alpha / rank · B A."""
@@ -178,7 +181,7 @@ class LoraSpec:
     modules_to_save: tuple[str, ...] = ()  # layers trained whole beside the low-rank ones, by the end of their names
 
     def __post_init__(self) -> None:
-        require(self.rank >= 1, f"rank must be at least 1, not {self.rank}")
+        require(1 <= self.rank <= MAX_RANK, f"rank must be from 1 to {MAX_RANK}, not {self.rank}")
         require(self.alpha >= 1, f"alpha must be at least 1, not {self.alpha}")
         require(0 <= self.dropout < 1, f"dropout must be in [0, 1), not {self.dropout}")
         require(bool(self.targets), "targets must name at least one layer")

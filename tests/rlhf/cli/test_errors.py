@@ -48,7 +48,7 @@ def fails(run: Run, capsys: Captured, *arguments: str) -> str:
         (SFT, "batch_size=true", "SFTConfig.batch_size must be a whole number, not True"),
         (SFT, "schedule=cosine", "SFTConfig.schedule must be one of linear, constant, not 'cosine'"),
         (SFT, "lora=8", "SFTConfig.lora must be an object with keys, not 8"),
-        (SFT, "lora.rank=0", "SFTConfig.lora: rank must be at least 1, not 0"),
+        (SFT, "lora.rank=0", "SFTConfig.lora: rank must be from 1 to 4096, not 0"),
         (SFT, "lora.rank=none", "SFTConfig.lora.rank must be a whole number, not 'none'"),
         (SFT, "epochs=0", "epochs must be above 0, not 0.0"),
         (SFT, "warmup=2", "warmup must be in [0, 1], not 2.0"),
