@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -101,13 +103,16 @@ class RewardModel:
         else:
             reading = read_tokens(self.policy, state, owner, completions)
             hidden, tokens = reading.hidden, reading.log_probabilities()
-        rows = torch.arange(len(owner), device=hidden.device)
-        lengths = completions.mask.sum(dim=1)
-        # hidden[:, length] is the state after the last token, EOS, has been read.
-        scores: Tensor = self.head(hidden[rows, lengths])
+        scores: Tensor = self.head(last_states(hidden, completions))
         if weight is not None and tokens is not None:
-            scores = scores + LIKELIHOOD_SCALE * weight * tokens.sum(dim=1) / lengths
+            scores = scores + LIKELIHOOD_SCALE * weight * tokens.sum(dim=1) / completions.mask.sum(dim=1)
         return scores
+
+
+def last_states(hidden: Tensor, completions: TokenBatch) -> Tensor:
+    """[B, D] of ``hidden`` [B, T + 1, D]: ``hidden[:, length]`` is the state after EOS, the last token, was read."""
+    rows = torch.arange(len(hidden), device=hidden.device)
+    return hidden[rows, completions.mask.sum(dim=1)]
 
 
 @dataclass(frozen=True)
@@ -220,6 +225,31 @@ class RewardEnsemble:
         raw = self.raw([member.name for member in members], prompts, completions)
         bias, gain = (torch.tensor([[getattr(member, key)] for member in members]) for key in ("bias", "gain"))
         return (raw + bias) * gain
+
+    @property
+    def scorers(self) -> list[str]:
+        """Names of the scoring members."""
+        return [member.name for member in self._members("scorer")]
+
+    @torch.no_grad()
+    def states(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> list[NDArray[np.float64]]:
+        """What the first scoring member's head reads: its states [texts, D] after EOS, for each prompt.
+
+        Raises PromptTooLong for a text that does not fit.
+        """
+        body = self._activate(self.scorers[0])
+        found: list[NDArray[np.float64]] = [np.zeros((0, body.hidden_size)) for _ in completions]
+        for chunk in _chunks(completions, self._batch):
+            texts = body.encode_completions([text for row in chunk for text in completions[row]])
+            owner = torch.tensor([place for place, row in enumerate(chunk) for _ in completions[row]])
+            state = body.read_prompts(body.encode_prompts([prompts[row] for row in chunk]))
+            hidden = body.read_completions(state, owner.to(body.device), texts, logits=False).hidden
+            last = last_states(hidden, texts).double().cpu().numpy()
+            ends = np.cumsum([len(completions[row]) for row in chunk])
+            found_here = np.split(last, ends[:-1])
+            for row, own in zip(chunk, found_here, strict=True):
+                found[row] = own
+        return found
 
     def theta(self, name: str) -> float:
         """The learnt threshold of ties of member ``name``."""
