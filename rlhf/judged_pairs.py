@@ -99,7 +99,7 @@ def win_probabilities(ensemble: RewardEnsemble, rankings: Sequence[Ranking]) -> 
     is p_win / (p_win + p_lose); without a threshold, σ(r_i − r_j).
     """
     prompts, texts = distinct(rankings)
-    members = [member.name for member in ensemble.settings.members if member.role == "scorer"]
+    members = ensemble.scorers
     learnt = ensemble.settings.tie_rule == "rao-kupper"
     theta = torch.tensor([ensemble.theta(name) if learnt else 0.0 for name in members]).double()[:, None, None]
     raw = ensemble.raw(members, prompts, texts).double()  # [members, all texts]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rlhf.data import pairs_of
-from rlhf.exceptions import PromptTooLong
+from rlhf.exceptions import ModelError, PromptTooLong
 from rlhf.losses import STRENGTH_MARGIN, PairBatch
 from rlhf.models import Policy
 from rlhf.tensors import TokenBatch
@@ -102,13 +102,16 @@ def _margin(ranking: Ranking, better: int, worse: int) -> float:
 
 
 def fitting(policy: Policy, rankings: Sequence[Ranking], reporter: Reporter) -> tuple[list[Ranking], int]:
-    """The rankings whose texts all fit the model's limits, and how many did not; those are reported, never cut."""
+    """The rankings that the model can read, and how many it cannot: those are reported, never cut.
+
+    A text may be over the limit; a prompt that is not known (an import without its source) may have no token.
+    """
     kept = []
     for ranking in rankings:
         try:
             policy.encode_prompts([ranking.prompt])
             policy.encode_completions(list(ranking.completions))
-        except PromptTooLong as error:
+        except (PromptTooLong, ModelError) as error:
             reporter.event("warning", f"A ranking of prompt {ranking.prompt_id} is left out: {error}")
         else:
             kept.append(ranking)

@@ -231,6 +231,11 @@ class RewardEnsemble:
         """Names of the scoring members."""
         return [member.name for member in self._members("scorer")]
 
+    def log_odds(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Scores:
+        """The scoring members' mean raw reward of each completion: a difference of two is the log-odds, by the model's
+        Bradley and Terry, that the first is preferred. Raises PromptTooLong for a text that does not fit."""
+        return _nested(self.raw(self.scorers, prompts, completions).mean(dim=0), completions)
+
     @torch.no_grad()
     def states(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> list[NDArray[np.float64]]:
         """What the first scoring member's head reads: its states [texts, D] after EOS, for each prompt.

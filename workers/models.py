@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from annotation.models import Project, Snapshot, Split
+from annotation.models import Completion, Project, Snapshot, Split
 
 
 class RunKind(models.TextChoices):
@@ -188,6 +188,17 @@ class ModelVersion(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+
+class CompletionReward(models.Model):
+    """What a reward model thinks of a completion that people ranked; annotators never see it."""
+
+    model = models.ForeignKey(ModelVersion, models.CASCADE, related_name="completion_rewards")
+    completion = models.ForeignKey(Completion, models.CASCADE, related_name="+")
+    log_odds = models.FloatField(help_text="The difference of two is the log-odds that the first is preferred.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["model", "completion"], name="completion_reward_once")]
 
 
 class Evaluation(models.Model):

@@ -43,6 +43,14 @@ def project_models(project: Project) -> QuerySet[ModelVersion]:
     return ModelVersion.objects.filter(project=project).select_related("parent", "run").order_by("-pk")
 
 
+def completion_log_odds(project: Project) -> tuple[ModelVersion | None, dict[int, float]]:
+    """The newest reward model that rated the ranked completions, and its log-odds by completion id."""
+    model = ModelVersion.objects.filter(project=project, completion_rewards__isnull=False).order_by("-pk").first()
+    if model is None:
+        return None, {}
+    return model, dict(model.completion_rewards.values_list("completion_id", "log_odds"))
+
+
 def run_list(project: Project, *, kind: str | None = None, state: str | None = None) -> QuerySet[Run]:
     """Runs, newest first."""
     runs = Run.objects.filter(project=project).select_related("round", "created_by").order_by("-pk")

@@ -16,7 +16,7 @@ from workers import dispatch, storage
 from workers.exceptions import RunFailed
 from workers.models import Evaluation, ModelKind, ModelState, ModelVersion, RoundState
 from workers.pipelines.generate import _mix
-from workers.selectors import evaluation_table
+from workers.selectors import completion_log_odds, evaluation_table
 from workers.services import project_anchor, round_start, run_create, run_drain
 
 
@@ -237,6 +237,13 @@ def test_the_same_seed_gives_the_same_hashes(with_rankings):
     first, second = ModelVersion.objects.filter(kind=ModelKind.REWARD)
     assert first.sha256 == second.sha256
     assert first.slug != second.slug
+
+    # Both said what they think of every completion that people ranked, and of no other.
+    ranked = set(Completion.objects.filter(tasks__assignments__rankings__is_current=True).values_list("pk", flat=True))
+    model, found = completion_log_odds(with_rankings)
+    assert (model, set(found)) == (second, ranked)
+    assert dict(first.completion_rewards.values_list("completion_id", "log_odds")) == found
+    assert len(set(found.values())) > 1
 
 
 def test_the_tiny_policy_is_trained_from_nothing_on_a_file(lab, settings):

@@ -1,14 +1,17 @@
 """Rankings of a snapshot → reward model."""
 
 from collections import defaultdict
+from typing import Any
 
 from annotation.models import Completion, Split
 from annotation.texts import nfc
+from rlhf.reward_model import load_reward_model
 from rlhf.train_reward import train_reward
 from workers.models import ModelKind, ModelVersion, Run
 from workers.pipelines.context import Context, Publish
 from workers.pipelines.models import folder
 from workers.pipelines.publish import publish_model
+from workers.pipelines.ratings import log_odds_store, ranked_log_odds
 
 SAMPLE_PROMPTS = 128  # the reward is normalised on the reference policy's samples of this many training prompts
 
@@ -42,4 +45,12 @@ def run(context: Context) -> Publish:
         sample_prompts=context.prompts(Split.TRAIN)[:SAMPLE_PROMPTS],
         newest=newest_texts(context.run),
     )
-    return publish_model(context, artifact, kind=ModelKind.REWARD, parent=anchor)
+    log_odds = ranked_log_odds(context, load_reward_model(context.draft, folder(anchor)))
+    publish = publish_model(context, artifact, kind=ModelKind.REWARD, parent=anchor)
+
+    def publish_all() -> dict[str, Any]:
+        output = publish()
+        log_odds_store(ModelVersion.objects.get(project=context.project, slug=output["model"]), log_odds)
+        return output
+
+    return publish_all
