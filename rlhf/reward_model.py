@@ -181,6 +181,8 @@ class RewardEnsemble:
     def score(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> Scores:
         """Normalised mean − λ·sd over the scoring members (population sd), one list for each prompt."""
         rows = self._normalised(self._members("scorer"), prompts, completions)
+        if not rows.shape[1]:
+            return _nested(rows[0], completions)  # torch warns of the deviation of nothing
         pessimistic = rows.mean(dim=0) - self.settings.penalty * rows.std(dim=0, correction=0)
         return _nested((pessimistic + self.settings.bias) * self.settings.gain, completions)
 
