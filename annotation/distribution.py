@@ -34,6 +34,7 @@ from annotation.states import assignment_move
 from annotation.users import User
 
 SWEEP = 200  # expired leases returned by one call: each call stays short
+RENEWALS = 8  # lease times that one showing lasts in all: a forgotten tab does not hold a task for ever
 ORDER_MEMORY = 60  # earlier tasks that a display order is balanced against
 
 
@@ -71,6 +72,29 @@ def clock_start(*, assignment: Assignment, project: Project, now: datetime) -> N
     rows = Assignment.objects.filter(pk=assignment.pk, shown_at=None, state=AssignmentState.LEASED)
     rows.update(shown_at=now, lease_expires=expires)
     assignment.shown_at, assignment.lease_expires = now, expires
+
+
+def lease_renew(*, assignment: Assignment, project: Project) -> datetime:
+    """A full lease from now on, while somebody works on the task; when it ends.
+
+    At most RENEWALS leases after the task was shown; from there on the end stays where it is. What the person has
+    fetched ahead is held for as long behind it. Raises StaleTransition when the lease is not live any more.
+    """
+    now = timezone.now()
+    lease = timedelta(minutes=project.lease_minutes)
+    live = Assignment.objects.filter(state=AssignmentState.LEASED, lease_expires__gte=now)
+    with transaction.atomic():
+        shown = assignment.shown_at or now
+        # Never shortened: the project's lease may have been made shorter since.
+        expires = max(assignment.lease_expires, min(now + lease, shown + RENEWALS * lease))
+        if assignment.shown_at is None:
+            expires = now + lease
+        if live.filter(pk=assignment.pk).update(shown_at=shown, lease_expires=expires) != 1:
+            raise StaleTransition("The lease of this task ran out: load it again.")
+        ahead = live.filter(annotator=assignment.annotator_id, task__project=project, shown_at=None)
+        ahead.filter(lease_expires__lt=expires + lease).update(lease_expires=expires + lease)
+    assignment.shown_at, assignment.lease_expires = shown, expires
+    return expires
 
 
 def place_take(task_id: int) -> bool:

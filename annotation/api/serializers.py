@@ -190,6 +190,10 @@ class DraftSavedSerializer(serializers.Serializer[Any]):
     lease_expires = serializers.DateTimeField()
 
 
+class RenewedSerializer(serializers.Serializer[Any]):
+    lease_expires = serializers.DateTimeField()
+
+
 class SkipSerializer(StrictSerializer):
     reason = serializers.ChoiceField(choices=SkipReason.choices)
     note = serializers.CharField(required=False, allow_blank=True, default="", max_length=2000)

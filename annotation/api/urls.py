@@ -41,5 +41,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tasks/<key:task>/draft/", tasks.DraftView.as_view(), name="api-task-draft"),
     path("tasks/<key:task>/skip/", tasks.SkipView.as_view(), name="api-task-skip"),
     path("tasks/<key:task>/release/", tasks.ReleaseView.as_view(), name="api-task-release"),
+    path("tasks/<key:task>/renew/", tasks.RenewView.as_view(), name="api-task-renew"),
     path("rankings/<key:ranking>/", tasks.RankingView.as_view(), name="api-ranking"),
 ]

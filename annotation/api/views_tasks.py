@@ -14,6 +14,7 @@ from annotation.api.serializers import (
     ProgressSerializer,
     RankedSerializer,
     RankingSerializer,
+    RenewedSerializer,
     SkipSerializer,
     TaskSerializer,
     answer_of,
@@ -73,6 +74,17 @@ class SkipView(KedgeView):
         assignment = services.assignment_get(task_id=task, annotator=person(request))
         services.assignment_skip(assignment=assignment, **read(SkipSerializer, request))
         return Response(status=204)
+
+
+class RenewView(KedgeView):
+    @extend_schema(operation_id="task_renew", request=None, responses=answers({200: RenewedSerializer}, 409))
+    def post(self, request: Request, task: int) -> Response:
+        """Hold this task for another lease while you work on it; eight leases in all.
+
+        Sending it twice renews nothing twice, so it takes no Idempotency-Key.
+        """
+        assignment = services.assignment_get(task_id=task, annotator=person(request))
+        return Response(RenewedSerializer(services.assignment_renew(assignment=assignment)).data)
 
 
 class ReleaseView(KedgeView):

@@ -1,7 +1,13 @@
 """Every write of the labelling side, by name."""
 
 from annotation.distribution import leases_expire, task_next
-from annotation.services.assignments import assignment_get, assignment_release, assignment_skip, draft_save
+from annotation.services.assignments import (
+    assignment_get,
+    assignment_release,
+    assignment_renew,
+    assignment_skip,
+    draft_save,
+)
 from annotation.services.audit import audit_record
 from annotation.services.completions import completions_import, completions_store
 from annotation.services.people import annotators_add
@@ -16,6 +22,7 @@ __all__ = [
     "answer_submit",
     "assignment_get",
     "assignment_release",
+    "assignment_renew",
     "assignment_skip",
     "audit_record",
     "completions_import",

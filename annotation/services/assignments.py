@@ -6,8 +6,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.distribution import clock_start, lease_end, place_return
-from annotation.exceptions import AlreadySubmitted, InvalidInput, LeaseLost, NotFound
+from annotation.distribution import clock_start, lease_end, lease_renew, place_return
+from annotation.exceptions import AlreadySubmitted, InvalidInput, LeaseLost, NotFound, StaleTransition
 from annotation.models import Assignment, AssignmentState, SkipReason
 from annotation.states import assignment_move
 from annotation.texts import json_problem, text_problem
@@ -63,6 +63,16 @@ def assignment_skip(*, assignment: Assignment, reason: str, note: str = "") -> N
             draft=None,
         )
         place_return(assignment.task_id)
+
+
+def assignment_renew(*, assignment: Assignment) -> Assignment:
+    """Hold a task for longer while somebody works on it; only a live lease, and not for ever (RENEWALS)."""
+    _require_lease(assignment)
+    try:
+        lease_renew(assignment=assignment, project=assignment.task.project)
+    except StaleTransition as error:
+        raise LeaseLost("The lease of this task ran out: it went back to the others.") from error
+    return assignment
 
 
 def assignment_release(*, assignment: Assignment) -> None:

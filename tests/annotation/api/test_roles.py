@@ -40,6 +40,7 @@ MATRIX = {
     ("api-task-draft", "put"): THE_HOLDER,
     ("api-task-skip", "post"): THE_HOLDER,
     ("api-task-release", "post"): THE_HOLDER,
+    ("api-task-renew", "post"): THE_HOLDER,
     ("api-ranking", "get"): OWNER_AND_REVIEWERS,
     ("api-ranking", "put"): OWNER_AND_REVIEWERS,
 }
