@@ -1,40 +1,42 @@
-"""Who gets which task, for how long, and in which order its completions are shown.
+"""Who gets which task, and in which order its completions are shown.
 
-The races. A task has ``wanted_raters`` places. A place is taken by one conditional UPDATE whose
-WHERE repeats the whole condition, so that of many processes that chose the same task only as many
-succeed as there are places, on SQLite (which ignores SKIP LOCKED) as on PostgreSQL (which would
-hand ``WHERE id = (SELECT … LIMIT 1)`` out twice). SKIP LOCKED is used where there is one, only so
-that people do not queue behind each other. A person's own requests are put in a row by locking
-their membership: two tabs get one and the same lease.
+The races. A place is taken by one conditional UPDATE (annotation.leases). SKIP LOCKED is used where
+there is one, only so that people do not queue behind each other. A person's own requests are put in a
+row by locking their membership: two tabs get one and the same lease.
 """
 
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from enum import StrEnum
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import Case, Exists, F, OuterRef, QuerySet, Value, When
+from django.db.models import Exists, F, OuterRef, QuerySet, prefetch_related_objects
 from django.utils import timezone
 from scipy.optimize import linear_sum_assignment
 
-from annotation.exceptions import NotFound, StaleTransition
+from annotation.checks import Lot, check_draw
+from annotation.exceptions import NotFound
+from annotation.leases import SWEEP, clock_start, lease_revive, leases_expire, place_take
 from annotation.models import (
     Assignment,
     AssignmentEvent,
     AssignmentState,
     Membership,
     Project,
+    Ranking,
     Split,
+    Strategy,
     Task,
+    TaskKind,
     TaskState,
 )
-from annotation.states import assignment_move
+from annotation.strategies import draws
 from annotation.users import User
 
-SWEEP = 200  # expired leases returned by one call: each call stays short
-RENEWALS = 8  # lease times that one showing lasts in all: a forgotten tab does not hold a task for ever
 ORDER_MEMORY = 60  # earlier tasks that a display order is balanced against
 
 
@@ -44,114 +46,44 @@ def split_of(identity: str, salt: str) -> Split:
     return Split.TRAIN if bucket < 80 else Split.VALIDATION if bucket < 90 else Split.TEST
 
 
-def task_next(*, project: Project, annotator: User, ahead: bool = False) -> Assignment | None:
+class Waiting(StrEnum):
+    """Why somebody gets nothing new."""
+
+    NOTHING = "nothing_left"
+    PROJECT = "project_paused"
+    PERSON = "person_paused"
+    QUOTA = "quota_reached"
+
+
+def task_next(*, project: Project, annotator: User, ahead: bool = False, checks: bool = True) -> Assignment | None:
     """The annotator's oldest live lease, else a new one; None when nothing is left for them.
 
     ``ahead`` asks for the one after the task on the screen: at most one more is taken, and its clock
-    starts when it is asked for without ``ahead``.
+    starts when it is asked for without ``ahead``. ``checks`` mixes gold and repeats in.
     """
+    found = task_next_or_why(project=project, annotator=annotator, ahead=ahead, checks=checks)
+    return found if isinstance(found, Assignment) else None
+
+
+def task_next_or_why(
+    *, project: Project, annotator: User, ahead: bool = False, checks: bool = True
+) -> Assignment | Waiting:
+    """As task_next, with the reason where there is no task. What is in somebody's hands they may always finish."""
     leases_expire()
     with transaction.atomic():
-        _queue_up(project, annotator)
+        membership = _queue_up(project, annotator)
         now = timezone.now()
         live = list(_live(project, annotator, now)[:2])
         if live:
             clock_start(assignment=live[0], project=project, now=now)
         if live and not ahead:
-            return live[0]
+            return _with_texts(live[0], project)
         if len(live) > 1:
-            return live[1]
-        return _lease(project, annotator, now, shown=not live)
-
-
-def clock_start(*, assignment: Assignment, project: Project, now: datetime) -> None:
-    """Start the clock of a lease that was fetched ahead, once."""
-    if assignment.shown_at is not None:
-        return
-    expires = now + timedelta(minutes=project.lease_minutes)
-    rows = Assignment.objects.filter(pk=assignment.pk, shown_at=None, state=AssignmentState.LEASED)
-    rows.update(shown_at=now, lease_expires=expires)
-    assignment.shown_at, assignment.lease_expires = now, expires
-
-
-def lease_renew(*, assignment: Assignment, project: Project) -> datetime:
-    """A full lease from now on, while somebody works on the task; when it ends.
-
-    At most RENEWALS leases after the task was shown; from there on the end stays where it is. What the person has
-    fetched ahead is held for as long behind it. Raises StaleTransition when the lease is not live any more.
-    """
-    now = timezone.now()
-    lease = timedelta(minutes=project.lease_minutes)
-    live = Assignment.objects.filter(state=AssignmentState.LEASED, lease_expires__gte=now)
-    with transaction.atomic():
-        shown = assignment.shown_at or now
-        # Never shortened: the project's lease may have been made shorter since.
-        expires = max(assignment.lease_expires, min(now + lease, shown + RENEWALS * lease))
-        if assignment.shown_at is None:
-            expires = now + lease
-        if live.filter(pk=assignment.pk).update(shown_at=shown, lease_expires=expires) != 1:
-            raise StaleTransition("The lease of this task ran out: load it again.")
-        ahead = live.filter(annotator=assignment.annotator_id, task__project=project, shown_at=None)
-        ahead.filter(lease_expires__lt=expires + lease).update(lease_expires=expires + lease)
-    assignment.shown_at, assignment.lease_expires = shown, expires
-    return expires
-
-
-def place_take(task_id: int) -> bool:
-    """Take one place of an open task; False when there is none (any more)."""
-    rows = Task.objects.filter(pk=task_id, state=TaskState.OPEN, taken__lt=F("wanted_raters"))
-    full = When(taken__gte=F("wanted_raters") - 1, then=Value(TaskState.FULL))
-    return rows.update(taken=F("taken") + 1, state=Case(full, default=F("state"))) == 1
-
-
-def place_return(task_id: int) -> None:
-    """Give one place of a task back to the others. A task that was closed stays closed."""
-    reopened = Case(When(state=TaskState.CLOSED, then=F("state")), default=Value(TaskState.OPEN))
-    if Task.objects.filter(pk=task_id, taken__gt=0).update(taken=F("taken") - 1, state=reopened) != 1:
-        raise StaleTransition(f"Task {task_id} has no place to return.")
-
-
-def leases_expire(*, now: datetime | None = None, limit: int = SWEEP) -> int:
-    """Return the places of leases that ran out; how many. Anybody may call it at any time, at once."""
-    now = now or timezone.now()
-    overdue = Assignment.objects.filter(state=AssignmentState.LEASED, lease_expires__lt=now)
-    expired = 0
-    # By task, so that two sweeps at once lock the tasks in the same order.
-    for assignment in sorted(overdue.order_by("lease_expires")[:limit], key=lambda row: row.task_id):
-        try:
-            lease_end(assignment=assignment, condition={"lease_expires__lt": now})
-        except StaleTransition:
-            continue  # submitted, or expired by somebody else, in between
-        expired += 1
-    return expired
-
-
-def lease_end(*, assignment: Assignment, condition: dict[str, datetime] | None = None) -> None:
-    """End a lease without an answer: its place goes to others. Raises StaleTransition."""
-    with transaction.atomic():
-        assignment_move(
-            assignment=assignment, old=AssignmentState.LEASED, new=AssignmentState.EXPIRED, condition=condition
-        )
-        place_return(assignment.task_id)
-
-
-def lease_revive(*, assignment: Assignment, project: Project) -> bool:
-    """Take an expired lease up again; False when the task has no place left."""
-    with transaction.atomic():
-        # Assignment first, then task, as everywhere: the other order could lock two requests against each other.
-        Assignment.objects.select_for_update().filter(pk=assignment.pk).first()
-        if not place_take(assignment.task_id):
-            return False
-        now = timezone.now()
-        assignment_move(
-            assignment=assignment,
-            old=AssignmentState.EXPIRED,
-            new=AssignmentState.LEASED,
-            leased_at=now,
-            shown_at=now,
-            lease_expires=now + timedelta(minutes=project.lease_minutes),
-        )
-    return True
+            return _with_texts(live[1], project)
+        if why := _refusal(project, membership, held=len(live)):
+            return why
+        assignment = _lease(project, annotator, now, shown=not live, checks=checks)
+        return Waiting.NOTHING if assignment is None else _with_texts(assignment, project)
 
 
 def display_order(
@@ -184,70 +116,125 @@ def _ranks(order: Sequence[int]) -> list[int]:
     return [rank[item] for item in order]
 
 
-def _queue_up(project: Project, annotator: User) -> None:
+def _queue_up(project: Project, annotator: User) -> Membership:
     # The row lock lasts until the transaction ends; on SQLite the transaction itself is the lock.
-    if Membership.objects.select_for_update().filter(project=project, user=annotator).first() is None:
+    membership = Membership.objects.select_for_update().filter(project=project, user=annotator).first()
+    if membership is None:
         raise NotFound("No such project.")
+    return membership
+
+
+def _refusal(project: Project, membership: Membership, *, held: int) -> Waiting | None:
+    if project.paused:
+        return Waiting.PROJECT
+    if membership.paused:
+        return Waiting.PERSON
+    quota = membership.daily_quota
+    if quota is None:
+        return None
+    if quota <= held:
+        return Waiting.QUOTA
+    # The ranking that would fill the quota, with what is in their hands: as many rows are looked at as it has.
+    mine = Ranking.objects.filter(annotator=membership.user_id, project=project, revision=1).order_by("-id")
+    filling = mine.values_list("created_at", flat=True)[quota - held - 1 : quota - held].first()
+    return Waiting.QUOTA if filling is not None and filling >= midnight() else None
+
+
+def midnight() -> datetime:
+    """When today began, in the settings' time zone."""
+    return timezone.make_aware(datetime.combine(timezone.localdate(), time.min))
 
 
 def _live(project: Project, annotator: User, now: datetime) -> QuerySet[Assignment]:
     """Live leases, the one on the screen first, then in the order in which they were taken."""
     mine = Assignment.objects.filter(annotator=annotator, state=AssignmentState.LEASED, lease_expires__gte=now)
-    return mine.filter(task__project=project).order_by(F("shown_at").asc(nulls_last=True), "id")
+    rows = mine.filter(task__project=project).select_related("task", "prompt")
+    return rows.order_by(F("shown_at").asc(nulls_last=True), "id")
 
 
-def _lease(project: Project, annotator: User, now: datetime, *, shown: bool) -> Assignment | None:
-    for task in _candidates(project, annotator):
+def _with_texts(assignment: Assignment, project: Project) -> Assignment:
+    """With what showing it needs in memory: no more queries."""
+    assignment.task.project = project
+    prefetch_related_objects([assignment.task], "completions")
+    return assignment
+
+
+def _lease(project: Project, annotator: User, now: datetime, *, shown: bool, checks: bool) -> Assignment | None:
+    rows = Assignment.objects.filter(annotator=annotator).order_by("-id")[:ORDER_MEMORY]
+    recent = list(rows.values_list("id", "display_order"))
+    lot = Lot(project, annotator, recent[0][0] if recent else 0)
+    terms = Terms(project, annotator, now, shown, [order for _, order in recent])
+    if checks and (check := check_draw(lot)) is not None:
+        if check.again is not None and lease_revive(assignment=check.again, project=project):
+            return check.again
+        if check.task is not None:
+            return _assign(check.task, terms, order=check.order)
+    for task, strategy in _candidates(project, annotator, lot):
         if place_take(task.pk):
-            return _assign(task, project, annotator, now, shown=shown)
+            return _assign(task, terms, drawn_by=strategy)
     # Nothing fresh is left: what this person let run out, if nobody took it.
     mine = Assignment.objects.filter(annotator=annotator, state=AssignmentState.EXPIRED, task__project=project)
-    for assignment in mine.filter(task__state=TaskState.OPEN).order_by("id")[:SWEEP]:
+    mine = mine.filter(task__state=TaskState.OPEN).select_related("task", "prompt")
+    for assignment in mine.order_by("id")[:SWEEP]:
         if lease_revive(assignment=assignment, project=project):
             return assignment
     return None
 
 
-def _candidates(project: Project, annotator: User) -> Iterator[Task]:
-    """Open tasks for this person, best first, one query for each.
+def _candidates(project: Project, annotator: User, lot: Lot) -> Iterator[tuple[Task, Strategy]]:
+    """Open tasks for this person, best first, and the strategy that chose each; one query for each.
 
     A prompt is met once. Only when no other is left, a later round's completions of a prompt met in
     an earlier round are handed out: a deliberate repeat with other texts.
-    Index ``task_next`` gives the order and ``assignment_seen`` the test, so the cost of a query depends on
+    The indexes ``task_next…`` give the order and ``assignment_seen`` the test, so the cost of a query depends on
     what this person has met, and not on the number of tasks.
     """
     met = Assignment.objects.filter(prompt=OuterRef("prompt"), annotator=annotator)
     met_as_late = met.filter(task__round_number__gte=OuterRef("round_number"))
     opened = Task.objects.filter(project=project, state=TaskState.OPEN, taken__lt=F("wanted_raters"))
     for new in (~Exists(met), ~Exists(met_as_late)):
-        tasks = opened.filter(new).order_by("-priority", "id")
-        if connection.features.has_select_for_update_skip_locked:
-            while (task := tasks.select_for_update(skip_locked=True, of=("self",)).first()) is not None:
-                yield task
-        # Without SKIP LOCKED, too: a task that was locked a moment ago may still have a place.
-        while (task := tasks.first()) is not None:
-            yield task
+        for tasks, strategy in draws(project, opened.filter(new), lot.chance("strategy")):
+            if connection.features.has_select_for_update_skip_locked:
+                while (task := tasks.select_for_update(skip_locked=True, of=("self",)).first()) is not None:
+                    yield task, strategy
+            # Without SKIP LOCKED, too: a task that was locked a moment ago may still have a place.
+            while (task := tasks.first()) is not None:
+                yield task, strategy
 
 
-def _assign(task: Task, project: Project, annotator: User, now: datetime, *, shown: bool) -> Assignment:
+@dataclass(frozen=True)
+class Terms:
+    """To whom and for how long."""
+
+    project: Project
+    annotator: User
+    now: datetime
+    shown: bool
+    recent: Sequence[Sequence[int]]  # the display orders of this person's latest tasks
+
+
+def _assign(
+    task: Task, terms: Terms, *, drawn_by: Strategy = Strategy.FIRST_IN, order: Sequence[int] | None = None
+) -> Assignment:
+    project, annotator, now = terms.project, terms.annotator, terms.now
     lease = timedelta(minutes=project.lease_minutes)
-    completions = list(task.completions.values_list("id", flat=True))
-    recent = Assignment.objects.filter(annotator=annotator).order_by("-id")[:ORDER_MEMORY]
-    others = Assignment.objects.filter(task=task)
+    if order is None:
+        prefetch_related_objects([task], "completions")
+        completions = [completion.pk for completion in task.completions.all()]
+        # Of a task for one person, nobody has seen any order.
+        others = Assignment.objects.filter(task=task).values_list("display_order", flat=True)
+        raters = list(others) if task.wanted_raters > 1 or task.kind == TaskKind.GOLD else []
+        order = display_order(completions, terms.recent, raters, f"{project.split_salt}:{task.pk}:{annotator.pk}")
     assignment = Assignment.objects.create(
         task=task,
         prompt_id=task.prompt_id,
         annotator=annotator,
-        display_order=display_order(
-            completions,
-            list(recent.values_list("display_order", flat=True)),
-            list(others.values_list("display_order", flat=True)),
-            f"{project.split_salt}:{task.pk}:{annotator.pk}",
-        ),
+        display_order=list(order),
         leased_at=now,
-        shown_at=now if shown else None,
+        shown_at=now if terms.shown else None,
         # Fetched ahead: held for the time of the task before it and its own.
-        lease_expires=now + (lease if shown else 2 * lease),
+        lease_expires=now + (lease if terms.shown else 2 * lease),
+        drawn_by=drawn_by,
     )
     AssignmentEvent.objects.create(assignment=assignment, new=AssignmentState.LEASED)
     return assignment

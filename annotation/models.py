@@ -233,6 +233,7 @@ class Task(models.Model):
             models.Index(fields=["project", "state", "-priority", "id"], name="task_next"),
             models.Index(fields=["project", "state", "-priority", "lot"], name="task_next_random"),
             models.Index(fields=["project", "state", "-priority", "-score"], name="task_next_active"),
+            models.Index(fields=["project"], condition=Q(gold__isnull=False), name="task_gold"),
         ]
 
 

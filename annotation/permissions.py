@@ -44,17 +44,25 @@ def project_check(*, project: Project, user: User | AnonymousUser, capability: s
     role = role_of(project=project, user=user)
     if role is None:
         raise NotFound("No such project.")
+    _require(role, capability)
+
+
+def _require(role: Role, capability: str) -> None:
     if not allowed(role, capability):
         raise Forbidden(f"Your role in this project is {role.value}: it does not allow this.")
 
 
 def project_get(*, slug: str, user: User | AnonymousUser, capability: str) -> Project:
     """The project, if this person may do that in it; NotFound or Forbidden otherwise."""
-    project = Project.objects.filter(slug=slug).first()
-    if project is None:
+    if not user.is_authenticated or not user.is_active:
         raise NotFound("No such project.")
-    project_check(project=project, user=user, capability=capability)
-    return project
+    # In one query: every request of an annotator begins with it.
+    rows = Membership.objects.select_related("project").filter(project__slug=slug, user=user)
+    membership = rows.first()
+    if membership is None:
+        raise NotFound("No such project.")
+    _require(Role(membership.role), capability)
+    return membership.project
 
 
 def may_create_projects(user: User | AnonymousUser) -> bool:

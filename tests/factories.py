@@ -47,6 +47,7 @@ class ProjectFactory(DjangoModelFactory):
     name = factory.LazyAttribute(lambda project: project.slug.title())
     completions_per_prompt = 4
     overlap_share = 0.0
+    repeat_share = 0.0
     split_salt = factory.SelfAttribute("slug")
     criteria = factory.LazyFunction(lambda: ["helpfulness", "faithfulness"])
 

@@ -79,7 +79,7 @@ def rankings_simulate(
         share = (count - done) // (len(annotators) - index)
         person = Annotator.numbered(index, seed=seed)
         for _ in range(share):
-            assignment = task_next(project=project, annotator=annotator)
+            assignment = task_next(project=project, annotator=annotator, checks=False)
             if assignment is None:
                 break
             _rank(assignment, oracle, person, rng=_rng(seed, annotator, assignment.prompt), shuffle=shuffle)

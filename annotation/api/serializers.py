@@ -6,8 +6,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation.api.base import StrictSerializer
-from annotation.models import Assignment, Membership, PreferencePair, Project, Ranking, Role, SkipReason
-from annotation.ranking import MAX_TEXT, Answer, Rewrite, Span
+from annotation.models import Assignment, Membership, Project, Ranking, Role, SkipReason, Strategy
+from annotation.ranking import MAX_TEXT, Answer, Rewrite, Span, pairs_of
+from annotation.services.projects import MAX_QUOTA
 
 
 class ProjectSerializer(serializers.ModelSerializer[Project]):
@@ -24,6 +25,14 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
             "overlap_raters",
             "criteria",
             "lease_minutes",
+            "best_worst",
+            "paused",
+            "strategy",
+            "random_share",
+            "gold_share",
+            "gold_before_trust",
+            "gold_pass",
+            "repeat_share",
             "min_rankings",
             "min_reward_accuracy",
             "base_model",
@@ -44,6 +53,14 @@ class ProjectChangeSerializer(StrictSerializer):
     overlap_raters = serializers.IntegerField(min_value=2, max_value=9)
     criteria = serializers.ListField(child=serializers.CharField(max_length=50), max_length=20)
     lease_minutes = serializers.IntegerField(min_value=1, max_value=1440)
+    best_worst = serializers.BooleanField()
+    paused = serializers.BooleanField()
+    strategy = serializers.ChoiceField(choices=Strategy.choices)
+    random_share = serializers.FloatField(min_value=0, max_value=1)
+    gold_share = serializers.FloatField(min_value=0, max_value=1)
+    gold_before_trust = serializers.IntegerField(min_value=0, max_value=1000)
+    gold_pass = serializers.FloatField(min_value=0, max_value=1)
+    repeat_share = serializers.FloatField(min_value=0, max_value=1)
     min_rankings = serializers.IntegerField(min_value=0, max_value=10_000_000)
     min_reward_accuracy = serializers.FloatField(min_value=0, max_value=1)
     base_model = serializers.CharField(max_length=500)
@@ -60,6 +77,14 @@ class ProjectCreateSerializer(StrictSerializer):
     overlap_raters = serializers.IntegerField(required=False, min_value=2, max_value=9)
     criteria = serializers.ListField(required=False, child=serializers.CharField(max_length=50), max_length=20)
     lease_minutes = serializers.IntegerField(required=False, min_value=1, max_value=1440)
+    best_worst = serializers.BooleanField(required=False)
+    paused = serializers.BooleanField(required=False)
+    strategy = serializers.ChoiceField(required=False, choices=Strategy.choices)
+    random_share = serializers.FloatField(required=False, min_value=0, max_value=1)
+    gold_share = serializers.FloatField(required=False, min_value=0, max_value=1)
+    gold_before_trust = serializers.IntegerField(required=False, min_value=0, max_value=1000)
+    gold_pass = serializers.FloatField(required=False, min_value=0, max_value=1)
+    repeat_share = serializers.FloatField(required=False, min_value=0, max_value=1)
     min_rankings = serializers.IntegerField(required=False, min_value=0, max_value=10_000_000)
     min_reward_accuracy = serializers.FloatField(required=False, min_value=0, max_value=1)
     base_model = serializers.CharField(required=False, max_length=500)
@@ -71,12 +96,20 @@ class MemberSerializer(serializers.ModelSerializer[Membership]):
 
     class Meta:
         model = Membership
-        fields = ["username", "role", "created_at"]
+        fields = ["username", "role", "daily_quota", "paused", "created_at"]
         read_only_fields = fields
 
 
-class RoleSerializer(StrictSerializer):
+class MemberSetSerializer(StrictSerializer):
     role = serializers.ChoiceField(choices=Role.choices)
+    daily_quota = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=0,
+        max_value=MAX_QUOTA,
+        help_text="Rankings a day; null: no limit. Kept when it is not given.",
+    )
+    paused = serializers.BooleanField(required=False, help_text="Nothing new is handed out to this person.")
 
 
 class BlindCompletionSerializer(serializers.Serializer[Any]):
@@ -208,7 +241,8 @@ class RankedSerializer(serializers.Serializer[Any]):
 
 
 def ranked(ranking: Ranking) -> dict[str, int]:
-    pairs = PreferencePair.objects.filter(ranking=ranking).count()
+    # Those that follow from the answer, not those that were stored: gold has none, and must not be told by it.
+    pairs = len(pairs_of(Answer(groups=ranking.groups, strengths=ranking.strengths)))
     return {"ranking": ranking.pk, "revision": ranking.revision, "pairs": pairs}
 
 

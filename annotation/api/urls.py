@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, path, register_converter
 from django.urls.converters import IntConverter
 
 from annotation.api import views_data as data
+from annotation.api import views_handing as handing
 from annotation.api import views_projects as projects
 from annotation.api import views_tasks as tasks
 
@@ -35,6 +36,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="api-snapshot-file",
     ),
     path("projects/<slug:slug>/tasks/next/", tasks.NextTaskView.as_view(), name="api-task-next"),
+    path("projects/<slug:slug>/tasks/", handing.TasksView.as_view(), name="api-tasks"),
+    path("projects/<slug:slug>/gold/", handing.GoldListView.as_view(), name="api-gold"),
+    path("projects/<slug:slug>/gold/<key:gold>/", handing.GoldView.as_view(), name="api-gold-task"),
+    path("projects/<slug:slug>/panels/", handing.PanelsView.as_view(), name="api-panels"),
     path("projects/<slug:slug>/rankings/mine/", tasks.MyRankingsView.as_view(), name="api-rankings-mine"),
     path("projects/<slug:slug>/progress/", tasks.ProgressView.as_view(), name="api-progress"),
     path("tasks/<key:task>/ranking/", tasks.RankTaskView.as_view(), name="api-task-ranking"),

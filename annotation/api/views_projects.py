@@ -11,10 +11,10 @@ from annotation.api.figures import QualitySerializer, StatsSerializer
 from annotation.api.idempotency import idempotent
 from annotation.api.serializers import (
     MemberSerializer,
+    MemberSetSerializer,
     ProjectChangeSerializer,
     ProjectCreateSerializer,
     ProjectSerializer,
-    RoleSerializer,
 )
 from annotation.exceptions import Forbidden, NotFound
 from annotation.permissions import allowed, may_create_projects, project_get, role_of
@@ -71,13 +71,15 @@ class MembersView(KedgeView):
 
 
 class MemberView(KedgeView):
-    @extend_schema(operation_id="member_set", request=RoleSerializer, responses=answers({200: MemberSerializer}, 409))
+    @extend_schema(
+        operation_id="member_set", request=MemberSetSerializer, responses=answers({200: MemberSerializer}, 409)
+    )
     @idempotent
     def put(self, request: Request, slug: str, username: str) -> Response:
-        """Take a person in, or change their role."""
+        """Take a person in, or change their role, their quota, or whether they are given anything new."""
         project = project_get(slug=slug, user=request.user, capability="manage")
-        role = read(RoleSerializer, request)["role"]
-        membership = services.member_set(project=project, user=_person(username), role=role, actor=person(request))
+        values = read(MemberSetSerializer, request)
+        membership = services.member_set(project=project, user=_person(username), actor=person(request), **values)
         return Response(MemberSerializer(membership).data)
 
     @extend_schema(operation_id="member_remove", responses=answers({204: None}, 409))

@@ -20,6 +20,7 @@ from annotation.api.serializers import (
     answer_of,
     ranked,
 )
+from annotation.distribution import Waiting
 from annotation.permissions import project_get
 from annotation.selectors import annotator_progress, ranking_get, rankings_of
 
@@ -32,16 +33,18 @@ class NextTaskView(KedgeView):
         responses=answers({200: TaskSerializer, 204: None}),
     )
     def post(self, request: Request, slug: str) -> Response:
-        """Your oldest live lease, else a new one; 204 when nothing is left for you.
+        """Your oldest live lease, else a new one; 204 when there is none for you.
+
+        The header `Kedge-Reason` of a 204 says why: nothing_left, project_paused, person_paused or quota_reached.
 
         Sending it twice hands out nothing twice, so it takes no Idempotency-Key.
         """
         project = project_get(slug=slug, user=request.user, capability="annotate")
         ahead = request.query_params.get("ahead", "").lower() in {"1", "true"}
-        assignment = services.task_next(project=project, annotator=person(request), ahead=ahead)
-        if assignment is None:
-            return Response(status=204)
-        return Response(TaskSerializer(assignment).data)
+        found = services.task_next_or_why(project=project, annotator=person(request), ahead=ahead)
+        if isinstance(found, Waiting):
+            return Response(status=204, headers={"Kedge-Reason": found.value})
+        return Response(TaskSerializer(found).data)
 
 
 class RankTaskView(KedgeView):

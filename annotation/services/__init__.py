@@ -1,6 +1,7 @@
 """Every write of the labelling side, by name."""
 
-from annotation.distribution import leases_expire, task_next
+from annotation.distribution import task_next, task_next_or_why
+from annotation.leases import leases_expire
 from annotation.services.assignments import (
     assignment_get,
     assignment_release,
@@ -10,12 +11,14 @@ from annotation.services.assignments import (
 )
 from annotation.services.audit import audit_record
 from annotation.services.completions import completions_import, completions_store
+from annotation.services.gold import gold_create, gold_retire
+from annotation.services.panels import panel_create
 from annotation.services.people import annotators_add
 from annotation.services.projects import member_remove, member_set, project_create, project_update
 from annotation.services.prompts import prompts_import, prompts_store
 from annotation.services.rankings import answer_submit, ranking_revise, ranking_submit
 from annotation.services.snapshots import snapshot_freeze
-from annotation.services.tasks import tasks_create
+from annotation.services.tasks import tasks_create, tasks_prioritise, tasks_score
 
 __all__ = [
     "annotators_add",
@@ -28,9 +31,12 @@ __all__ = [
     "completions_import",
     "completions_store",
     "draft_save",
+    "gold_create",
+    "gold_retire",
     "leases_expire",
     "member_remove",
     "member_set",
+    "panel_create",
     "project_create",
     "project_update",
     "prompts_import",
@@ -39,5 +45,8 @@ __all__ = [
     "ranking_submit",
     "snapshot_freeze",
     "task_next",
+    "task_next_or_why",
     "tasks_create",
+    "tasks_prioritise",
+    "tasks_score",
 ]

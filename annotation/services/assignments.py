@@ -6,8 +6,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.distribution import clock_start, lease_end, lease_renew, place_return
 from annotation.exceptions import AlreadySubmitted, InvalidInput, LeaseLost, NotFound, StaleTransition
+from annotation.leases import clock_start, lease_end, lease_renew, place_return
 from annotation.models import Assignment, AssignmentState, SkipReason
 from annotation.states import assignment_move
 from annotation.texts import json_problem, text_problem

@@ -1,18 +1,19 @@
 """Projects and the people in them."""
 
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from annotation.distribution import lease_end
 from annotation.exceptions import Conflict, InvalidInput, NotFound, StaleTransition
+from annotation.leases import lease_end
 from annotation.models import Assignment, AssignmentState, Membership, Project, Role
 from annotation.services.audit import audit_record
 from annotation.signals import base_model_chosen, prompt_template_chosen
 from annotation.texts import text_problem
 from annotation.users import User
 
+MAX_QUOTA = 10_000
 EDITABLE = (
     "name",
     "guidelines",
@@ -23,6 +24,14 @@ EDITABLE = (
     "overlap_raters",
     "criteria",
     "lease_minutes",
+    "best_worst",
+    "paused",
+    "strategy",
+    "random_share",
+    "gold_share",
+    "gold_before_trust",
+    "gold_pass",
+    "repeat_share",
     "min_rankings",
     "min_reward_accuracy",
     "base_model",
@@ -98,16 +107,30 @@ def _problem(name: str, value: Any) -> str | None:
     return None
 
 
-def member_set(*, project: Project, user: User, role: Role | str, actor: User | None) -> Membership:
-    """Give a person a role. The last lead keeps theirs."""
+class Workload(TypedDict, total=False):
+    """How much a member is given to do."""
+
+    daily_quota: int | None  # rankings a day; None: no limit
+    paused: bool  # nothing new is handed out
+
+
+def member_set(
+    *, project: Project, user: User, role: Role | str, actor: User | None, **workload: Unpack[Workload]
+) -> Membership:
+    """Give a person a role, and change what of their workload is given. The last lead keeps their role."""
     if role not in Role.values:
         message = f"'{role}' is no role: {', '.join(Role.values)}."
         raise InvalidInput(message, fields={"role": [message]})
+    quota = workload.get("daily_quota")
+    if quota is not None and not 0 <= quota <= MAX_QUOTA:
+        message = f"{quota} rankings a day: from 0 to {MAX_QUOTA}, or nothing for no limit."
+        raise InvalidInput(message, fields={"daily_quota": [message]})
+    values = {"role": Role(role).value, **workload}
     with transaction.atomic():
         if role != Role.LEAD:
             _keep_a_lead(project, user)
-        membership, _ = Membership.objects.update_or_create(project=project, user=user, defaults={"role": Role(role)})
-        audit_record(verb="member.set", actor=actor, project=project, target=user.get_username(), role=Role(role).value)
+        membership, _ = Membership.objects.update_or_create(project=project, user=user, defaults=values)
+        audit_record(verb="member.set", actor=actor, project=project, target=user.get_username(), **values)
     return membership
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.db import transaction
 
-from annotation.distribution import lease_revive
 from annotation.exceptions import AlreadySubmitted, LeaseLost, StaleTransition
+from annotation.leases import lease_revive
 from annotation.models import (
     LABEL_KINDS,
     Assignment,

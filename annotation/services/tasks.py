@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from annotation.models import Completion, Project, Prompt, Task, TaskKind
+from annotation.exceptions import InvalidInput
+from annotation.models import PLACED_KINDS, Completion, Project, Prompt, Task, TaskKind
 from annotation.services.audit import audit_record
+from annotation.texts import json_problem
 from annotation.users import User
 
 BATCH = 500
+MAX_PRIORITY = 1000
 
 
 def tasks_create(
@@ -43,6 +46,62 @@ def tasks_create(
     return made
 
 
+def tasks_score(*, project: Project, scores: Mapping[int, float | None]) -> int:
+    """Write what a ranking of each task would teach the reward model, by task id; how many were written."""
+    wanted = list(scores)
+    written = 0
+    for start in range(0, len(wanted), BATCH):
+        tasks = list(Task.objects.filter(project=project, pk__in=wanted[start : start + BATCH]).only("pk"))
+        for task in tasks:
+            task.score = scores[task.pk]
+        written += Task.objects.bulk_update(tasks, ["score"]) if tasks else 0
+    return written
+
+
+def tasks_prioritise(
+    *,
+    project: Project,
+    priority: int,
+    prompts: Sequence[str] | None = None,
+    batch: str | None = None,
+    round_number: int | None = None,
+    actor: User | None,
+) -> int:
+    """Another priority for the tasks of these prompts, of an import's batch, of a round; how many have it now.
+
+    ``prompts`` are external ids (content hashes where there is none). What is given must all hold. Higher comes first.
+    """
+    if prompts is None and batch is None and round_number is None:
+        raise InvalidInput("Say which tasks: prompts, batch or round.", fields={"prompts": ["Which tasks?"]})
+    if abs(priority) > MAX_PRIORITY:
+        message = f"{priority}: a priority is from -{MAX_PRIORITY} to {MAX_PRIORITY}."
+        raise InvalidInput(message, fields={"priority": [message]})
+    if problem := json_problem([batch, *(prompts or ())]):
+        raise InvalidInput(problem, fields={"prompts": [problem]})
+    tasks = Task.objects.filter(project=project, kind__in=PLACED_KINDS)
+    if batch is not None:
+        tasks = tasks.filter(prompt__batch=batch)
+    if round_number is not None:
+        tasks = tasks.filter(round_number=round_number)
+    chosen = [tasks]
+    if prompts is not None:
+        parts = [prompts[start : start + BATCH] for start in range(0, len(prompts), BATCH)]
+        chosen = [tasks.filter(prompt__project=project, prompt__identity__in=part) for part in parts]
+    with transaction.atomic():
+        changed = sum(part.update(priority=priority) for part in chosen)
+        audit_record(
+            verb="tasks.prioritise",
+            actor=actor,
+            project=project,
+            target=batch or "",
+            priority=priority,
+            round=round_number,
+            prompts=None if prompts is None else len(prompts),
+            count=changed,
+        )
+    return changed
+
+
 def is_overlap(*, identity: str, project: Project) -> bool:
     """Whether the prompt belongs to the share that several people rank; the same answer on any database."""
     return share_of("overlap", identity=identity, project=project) < project.overlap_share
@@ -56,7 +115,8 @@ def share_of(purpose: str, *, identity: str, project: Project) -> float:
 
 def _without_task(project: Project, prompts: Iterable[Prompt] | None, round_number: int) -> Iterator[list[Prompt]]:
     there = Task.objects.filter(prompt=OuterRef("pk"), kind=TaskKind.RANK, round_number=round_number)
-    rows = Prompt.objects.filter(~Exists(there), project=project).order_by("id")
+    gold = Task.objects.filter(prompt=OuterRef("pk"), kind=TaskKind.GOLD)  # it never trains or tests a model
+    rows = Prompt.objects.filter(~Exists(there), ~Exists(gold), project=project).order_by("id")
     # Ids first: what is read must not change while tasks are written.
     wanted = [prompt.pk for prompt in prompts] if prompts is not None else list(rows.values_list("id", flat=True))
     for start in range(0, len(wanted), BATCH):

@@ -15,7 +15,7 @@ django.setup()
 from django.db.models import F
 from annotation.models import Completion, Membership, Project, Prompt, Task
 from django.contrib.auth import get_user_model
-project = Project.objects.create(slug="hammer", name="Hammer", split_salt="hammer")
+project = Project.objects.create(slug="hammer", name="Hammer", split_salt="hammer", repeat_share=0)
 for n in range({people}):
     user = get_user_model().objects.create(username=f"person{{n}}")
     Membership.objects.create(project=project, user=user, role="annotator")

@@ -232,7 +232,7 @@ def test_a_member_who_left_gets_nothing_more(project, alice):
 def test_the_queries_of_next_do_not_grow_with_the_tasks(project, alice, tasks, django_assert_num_queries):
     prompts = PromptFactory.create_batch(tasks, project=project)
     Task.objects.bulk_create(Task(project=project, prompt=prompt) for prompt in prompts)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(11):
         task_next(project=project, annotator=alice)
 
 

@@ -6,17 +6,19 @@ from rest_framework.views import APIView
 
 from annotation.api.urls import urlpatterns
 from annotation.models import Assignment
-from annotation.services import snapshot_freeze, task_next
-from tests.factories import TaskFactory, ranked
+from annotation.services import gold_create, snapshot_freeze, task_next
+from tests.factories import CompletionFactory, TaskFactory, ranked
 
 PEOPLE = ("anonymous", "charlie", "alice", "bob", "rose", "lena")
 EVERY_MEMBER = (401, 404, "ok", "ok", "ok", "ok")
 REVIEWERS = (401, 404, 403, "ok", 403, "ok")
 BUILDERS = (401, 404, 403, 403, "ok", "ok")
+TEAM = (401, 404, 403, "ok", "ok", "ok")
 LEADS = (401, 404, 403, 403, 403, "ok")
 THE_HOLDER = (401, 404, "ok", 404, 404, 404)  # Alice holds the task
 OWNER_AND_REVIEWERS = (401, 404, "ok", "ok", 403, "ok")  # Alice made the ranking
 
+GOLD = {"prompt": "Gold?", "completions": ["Yes.", "No.", "Perhaps.", "What?"], "pairs": [[0, 1]]}
 MATRIX = {
     ("api-projects", "get"): (401, "ok", "ok", "ok", "ok", "ok"),
     ("api-projects", "post"): (401, 403, 403, 403, 403, "ok"),
@@ -33,6 +35,12 @@ MATRIX = {
     ("api-snapshots", "get"): BUILDERS,
     ("api-snapshots", "post"): BUILDERS,
     ("api-snapshot-file", "get"): BUILDERS,
+    ("api-tasks", "patch"): LEADS,
+    ("api-gold", "get"): REVIEWERS,
+    ("api-gold", "post"): REVIEWERS,
+    ("api-gold-task", "delete"): REVIEWERS,
+    ("api-panels", "get"): TEAM,
+    ("api-panels", "post"): BUILDERS,
     ("api-task-next", "post"): EVERY_MEMBER,
     ("api-rankings-mine", "get"): EVERY_MEMBER,
     ("api-progress", "get"): EVERY_MEMBER,
@@ -51,8 +59,11 @@ def world(project, alice):
     """A ranking of Alice's, a snapshot, and a task in her hands."""
     ranking = ranked(project, alice)
     snapshot = snapshot_freeze(project=project, actor=None)
+    gold = gold_create(project=project, actor=None, **GOLD)
+    for source in ("new", "old"):
+        CompletionFactory(prompt=ranking.prompt, source=source)
     TaskFactory.create_batch(8, project=project)
-    return {"ranking": ranking, "snapshot": snapshot, "held": task_next(project=project, annotator=alice)}
+    return {"ranking": ranking, "snapshot": snapshot, "gold": gold, "held": task_next(project=project, annotator=alice)}
 
 
 def arguments(name, world):
@@ -64,6 +75,8 @@ def arguments(name, world):
     if name == "api-ranking":
         return {"ranking": world["ranking"].pk}
     slug = {"slug": "dialogues"}
+    if name == "api-gold-task":
+        return {**slug, "gold": world["gold"].pk}
     if name == "api-member":
         return {**slug, "username": "rose"}
     if name == "api-snapshot-file":
@@ -77,6 +90,9 @@ def body(name, method, world):
         ("api-projects", "post"): {"slug": "new", "name": "New"},
         ("api-project", "patch"): {"name": "Renamed"},
         ("api-member", "put"): {"role": "reviewer"},
+        ("api-tasks", "patch"): {"priority": 3, "round": 0},
+        ("api-gold", "post"): {**GOLD, "external_id": "another", "prompt": "Another."},
+        ("api-panels", "post"): {"new": "new", "old": "old", "count": 1},
         ("api-prompts-import", "post"): [{"prompt": "Hi."}],
         ("api-completions-import", "post"): [],
         ("api-task-ranking", "post"): {"groups": [held.display_order]},
@@ -92,6 +108,7 @@ def test_who_may(request, world, api_for, name, method, place):
     person = PEOPLE[place]
     client = api_for(None if person == "anonymous" else request.getfixturevalue(person))
     url = reverse(name, kwargs=arguments(name, world))
+    url += "?new=new&old=old" if (name, method) == ("api-panels", "get") else ""
     response = getattr(client, method)(url, body(name, method, world), format="json")
     response.close()
     expected = MATRIX[name, method][place]

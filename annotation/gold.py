@@ -1,0 +1,99 @@
+"""How people did on gold, and how gold did on people: a gold task that nobody gets right is itself wrong."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet
+
+from annotation.models import AssignmentState, Project, Ranking, RankingMethod, Task, TaskKind
+
+
+@dataclass
+class Score:
+    """Known pairs that were ranked, and how many of them the right way round. A tie is not right."""
+
+    tasks: int = 0
+    pairs: int = 0
+    right: int = 0
+
+    @property
+    def share(self) -> float | None:
+        return self.right / self.pairs if self.pairs else None
+
+    def add(self, pairs: int, right: int) -> None:
+        self.tasks += 1
+        self.pairs += pairs
+        self.right += right
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One annotator on gold. ``passed`` is None until they have ranked ``gold_before_trust`` tasks of it."""
+
+    score: Score
+    passed: bool | None
+
+
+@dataclass(frozen=True)
+class GoldRow:
+    """One gold task and how people did on it."""
+
+    task: Task
+    score: Score
+    skips: int
+
+    @property
+    def retired(self) -> bool:
+        return self.task.wanted_raters == 0
+
+
+def pairs_right(
+    groups: Iterable[Sequence[int]], known: Sequence[Sequence[int]], *, method: str = RankingMethod.FULL
+) -> tuple[int, int]:
+    """(pairs that the ranking decides on, pairs that it has the right way round) of ``known`` [[better, worse], …].
+
+    In a best–worst answer, the members of one group were not compared with each other.
+    """
+    place = {completion: index for index, group in enumerate(groups) for completion in group}
+    decided = [
+        (place[better], place[worse])
+        for better, worse in known
+        if better in place
+        and worse in place
+        and not (method == RankingMethod.BEST_WORST and place[better] == place[worse])
+    ]
+    return len(decided), sum(better < worse for better, worse in decided)
+
+
+def gold_standings(project: Project) -> dict[int, Standing]:
+    """How each annotator did on the project's gold, by user id; in one query."""
+    scores: dict[int, Score] = {}
+    for annotator, _, groups, method, known in _answers(project):
+        scores.setdefault(annotator, Score()).add(*pairs_right(groups, known, method=method))
+    return {annotator: Standing(score, _passed(project, score)) for annotator, score in scores.items()}
+
+
+def gold_rows(project: Project) -> list[GoldRow]:
+    """The project's gold, newest first, with how people did on each task; in three queries."""
+    scores: dict[int, Score] = {}
+    for _, task, groups, method, known in _answers(project):
+        scores.setdefault(task, Score()).add(*pairs_right(groups, known, method=method))
+    skips = Count("assignments", filter=Q(assignments__state=AssignmentState.SKIPPED))
+    tasks = _gold(project).select_related("prompt").prefetch_related("completions").annotate(skips=skips)
+    return [GoldRow(task, scores.get(task.pk, Score()), task.skips) for task in tasks.order_by("-pk")]
+
+
+def _gold(project: Project) -> QuerySet[Task]:
+    # As index task_gold says it: there may be a million other tasks.
+    return Task.objects.filter(project=project, gold__isnull=False, kind=TaskKind.GOLD)
+
+
+def _answers(project: Project) -> Iterable[tuple[int, int, list[list[int]], str, list[list[int]]]]:
+    rows = Ranking.objects.filter(assignment__task__in=_gold(project), is_current=True).order_by("id")
+    return rows.values_list("annotator_id", "assignment__task_id", "groups", "method", "assignment__task__gold")
+
+
+def _passed(project: Project, score: Score) -> bool | None:
+    if score.share is None or score.tasks < project.gold_before_trust:
+        return None
+    return score.share >= project.gold_pass
