@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import IO, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from annotation.exceptions import InvalidInput
 from annotation.readers import BadRow, Needs, Row, rows_of, rows_of_items
 from annotation.texts import content_hash, text_problem
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 BATCH = 500
 MAX_TEXT = 100_000
@@ -67,6 +70,28 @@ class CompletionReport(ImportReport):
     tasks: int = 0
 
 
+@dataclass
+class RankingReport(ImportReport):
+    """``created`` and ``duplicates`` count rankings; what is rejected is a line, or one rater's ranking in it."""
+
+    prompts: int = 0
+    completions: int = 0
+    tasks: int = 0
+    raters: int = 0
+    strict_pairs: int = 0
+    tied_pairs: int = 0
+    repeated_texts: int = 0  # completions whose words stand in their line already
+    empty_texts: int = 0
+    changed: int = 0  # rejected because the same rater ranked the same completions otherwise
+    note_count: int = 0
+    notes: list[Line] = field(default_factory=list)
+
+    def note(self, line: int, text: str) -> None:
+        self.note_count += 1
+        if len(self.notes) < SHOWN:
+            self.notes.append(Line(line, text))
+
+
 @dataclass(frozen=True)
 class NewCompletion:
     line: int
@@ -95,7 +120,7 @@ def rows_from(
 
 @contextmanager
 def put_aside(
-    rows: Iterator[Row | BadRow], parse: Callable[[Row | BadRow], "NewPrompt | NewCompletion"], report: ImportReport
+    rows: Iterator[Row | BadRow], parse: Callable[[Row | BadRow], "DataclassInstance"], report: ImportReport
 ) -> Iterator[IO[str]]:
     """Check every row; the bad ones are in ``report``, the good ones in a temporary file for ``batches_of``.
 
@@ -126,7 +151,7 @@ def prompt_of(row: Row | BadRow) -> NewPrompt:
         raise InvalidInput("The prompt is empty.")
     external_id = id_field(row.values, ID_FIELDS)
     content = content_hash(text)
-    return NewPrompt(row.line, external_id, text, _references(row.values), external_id or content, content)
+    return NewPrompt(row.line, external_id, text, references_of(row.values), external_id or content, content)
 
 
 def text_field(values: Mapping[str, Any], names: Sequence[str], *, what: str) -> str:
@@ -135,10 +160,11 @@ def text_field(values: Mapping[str, Any], names: Sequence[str], *, what: str) ->
     if name is None:
         seen = ", ".join(map(repr, list(values)[:10])) or "none"
         raise InvalidInput(f"No {what}: one of the fields {', '.join(names)} is needed; there are {seen}.")
-    return _text(values[name], name)
+    return text_checked(values[name], name)
 
 
-def _text(value: Any, name: str) -> str:
+def text_checked(value: Any, name: str) -> str:
+    """``value`` as a text that can be stored; InvalidInput otherwise."""
     if not isinstance(value, str):
         raise InvalidInput(f"'{name}' is no text but {type(value).__name__}.")
     if problem := text_problem(value):
@@ -161,7 +187,8 @@ def id_field(values: Mapping[str, Any], names: Sequence[str]) -> str:
     return text
 
 
-def _references(values: Mapping[str, Any]) -> list[str]:
+def references_of(values: Mapping[str, Any]) -> list[str]:
+    """The prompt's reference completions; empty ones are left out."""
     name = next((name for name in REFERENCE_FIELDS if values.get(name) not in (None, "")), None)
     if name is None:
         return []
@@ -171,7 +198,7 @@ def _references(values: Mapping[str, Any]) -> list[str]:
     found = value if isinstance(value, list) else [value]
     if len(found) > MAX_REFERENCES:
         raise InvalidInput(f"{len(found)} references; {MAX_REFERENCES} is the most.")
-    return [text for one in found if (text := _text(one, name)).strip()]
+    return [text for one in found if (text := text_checked(one, name)).strip()]
 
 
 def _list_in_a_cell(value: str) -> Any:

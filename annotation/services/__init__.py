@@ -16,6 +16,7 @@ from annotation.services.panels import panel_create
 from annotation.services.people import annotators_add
 from annotation.services.projects import member_remove, member_set, project_create, project_update
 from annotation.services.prompts import prompts_import, prompts_store
+from annotation.services.ranking_imports import rankings_import, rankings_store
 from annotation.services.rankings import answer_submit, ranking_revise, ranking_submit
 from annotation.services.snapshots import snapshot_freeze
 from annotation.services.tasks import tasks_create, tasks_prioritise, tasks_score
@@ -43,6 +44,8 @@ __all__ = [
     "prompts_store",
     "ranking_revise",
     "ranking_submit",
+    "rankings_import",
+    "rankings_store",
     "snapshot_freeze",
     "task_next",
     "task_next_or_why",
