@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 from annotation.exceptions import InvalidInput
 from annotation.readers import BadRow, Needs, Row, rows_of, rows_of_items
 from annotation.texts import content_hash, text_problem
+from annotation.turns import Turn, turns_of, turns_text
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -21,13 +22,14 @@ MAX_ID = 200
 MAX_REFERENCES = 100
 SHOWN = 1000  # lines named in a report; the counts are always of all
 PROMPT_FIELDS = ("prompt", "dialogue", "text")
+TURN_FIELDS = ("turns", "messages", "conversation")
 ID_FIELDS = ("id", "external_id")
 REFERENCE_FIELDS = ("references", "summaries", "summary", "reference")
 COMPLETION_FIELDS = ("completion", "text", "summary", "output")
 SOURCE_FIELDS = ("source", "model", "system")
 PROMPT_ID_FIELDS = ("prompt_id", "id", "external_id")
 PROMPT_TEXT_FIELDS = ("prompt", "dialogue")
-PROMPT_NEEDS = (PROMPT_FIELDS,)
+PROMPT_NEEDS = ((*PROMPT_FIELDS, *TURN_FIELDS),)
 COMPLETION_NEEDS = (SOURCE_FIELDS, COMPLETION_FIELDS, (*PROMPT_ID_FIELDS, *PROMPT_TEXT_FIELDS))
 
 
@@ -109,6 +111,7 @@ class NewPrompt:
     references: Sequence[str]
     identity: str
     content: str
+    turns: Sequence[Turn] | None = None
 
 
 def rows_from(
@@ -146,12 +149,22 @@ def prompt_of(row: Row | BadRow) -> NewPrompt:
     """The prompt of a line, or InvalidInput."""
     if isinstance(row, BadRow):
         raise InvalidInput(row.error)
-    text = text_field(row.values, PROMPT_FIELDS, what="prompt")
-    if not text.strip():
+    turns = None
+    if not any(row.values.get(name) not in (None, "") for name in PROMPT_FIELDS):
+        turns = turns_field(row.values)
+    text = text_field(row.values, PROMPT_FIELDS, what="prompt") if turns is None else turns_text(turns)
+    text = text_checked(text, "prompt")
+    if not text.strip() or (turns and not any(turn["text"].strip() for turn in turns)):
         raise InvalidInput("The prompt is empty.")
     external_id = id_field(row.values, ID_FIELDS)
     content = content_hash(text)
-    return NewPrompt(row.line, external_id, text, references_of(row.values), external_id or content, content)
+    return NewPrompt(row.line, external_id, text, references_of(row.values), external_id or content, content, turns)
+
+
+def turns_field(values: Mapping[str, Any]) -> list[Turn] | None:
+    """The conversation in the first of TURN_FIELDS that is there; None when none is."""
+    name = next((name for name in TURN_FIELDS if values.get(name) not in (None, "")), None)
+    return None if name is None else turns_of(values[name], name)
 
 
 def text_field(values: Mapping[str, Any], names: Sequence[str], *, what: str) -> str:

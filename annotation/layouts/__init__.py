@@ -4,11 +4,25 @@ from collections.abc import Callable, Mapping
 
 from annotation.exceptions import InvalidInput
 from annotation.layouts.base import Comparison, comparison_check
+from annotation.layouts.datasets import openai, ultrafeedback
+from annotation.layouts.plain import rankings
+from annotation.layouts.preferences import hh, trl
 from annotation.layouts.scores import ratings
+from annotation.layouts.tools import argilla, labelstudio
 from annotation.layouts.votes import votes
 from annotation.readers import BadRow, Row
 
-LAYOUTS: Mapping[str, Callable[[Row], Comparison]] = {"ratings": ratings, "votes": votes}
+LAYOUTS: Mapping[str, Callable[[Row], Comparison]] = {
+    "rankings": rankings,
+    "ratings": ratings,
+    "votes": votes,
+    "trl": trl,
+    "hh": hh,
+    "ultrafeedback": ultrafeedback,
+    "openai": openai,
+    "labelstudio": labelstudio,
+    "argilla": argilla,
+}
 
 
 def comparisons_of(layout: str) -> Callable[[Row | BadRow], Comparison]:

@@ -14,6 +14,7 @@ from annotation.exceptions import InvalidInput
 from annotation.importers import MAX_ID, text_checked
 from annotation.ranking import STRENGTHS
 from annotation.texts import text_problem
+from annotation.turns import Turn
 
 MAX_COMPLETIONS = 200
 MAX_DECISIONS = 200_000  # pairs that one line may decide, over all its raters
@@ -40,6 +41,7 @@ class Opinion:
     none_acceptable: bool = False
     ratings: Mapping[str, Mapping[int, Number]] = field(default_factory=dict)
     rationale: str = ""
+    duration_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Comparison:
     candidates: Sequence[Candidate]
     opinions: Sequence[Opinion]
     prompt_id: str = ""
-    turns: Sequence[Mapping[str, str]] | None = None
+    turns: Sequence[Turn] | None = None
     references: Sequence[str] = ()
     notes: Sequence[str] = ()
     refused: Sequence[str] = ()  # rankings of this line that cannot be taken, and why
@@ -71,12 +73,14 @@ def _places(ratings: Mapping[str, Mapping[str, Number]]) -> dict[str, dict[int, 
 def comparison_check(comparison: Comparison) -> Comparison:
     """The comparison, or InvalidInput where no project could hold it."""
     count = len(comparison.candidates)
+    if comparison.refused and not comparison.opinions:
+        raise InvalidInput(" ".join(comparison.refused[:3]))
     if not 2 <= count <= MAX_COMPLETIONS:
-        raise InvalidInput(f"{count} completions: from 2 to {MAX_COMPLETIONS} can be ranked.")
+        raise InvalidInput(f"Completions here: {count}; from 2 to {MAX_COMPLETIONS} can be ranked.")
     if not comparison.prompt.strip() and not comparison.prompt_id:
         raise InvalidInput("The prompt is empty, and there is no id to know it by.")
     if not comparison.opinions:
-        raise InvalidInput(" ".join(comparison.refused[:3]) or "Nobody ranked these completions.")
+        raise InvalidInput("Nobody ranked these completions.")
     if len(comparison.opinions) * count * (count - 1) // 2 > MAX_DECISIONS:
         raise InvalidInput(
             f"{len(comparison.opinions)} rankings of {count} completions: they may decide "

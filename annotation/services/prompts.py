@@ -92,6 +92,7 @@ def _row(project: Project, prompt: NewPrompt, name: str) -> Prompt:
         identity=prompt.identity,
         external_id=prompt.external_id,
         text=prompt.text,
+        turns=prompt.turns,
         content_hash=prompt.content,
         references=list(prompt.references),
         split=split_of(prompt.identity, project.split_salt),

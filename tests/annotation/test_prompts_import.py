@@ -85,6 +85,21 @@ def test_a_reference_that_begins_with_a_bracket_is_one_text(load):
     assert Prompt.objects.get().references == ["[sic] They greet."]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"turns": [{"speaker": "Ann", "text": "Hi."}, {"speaker": "User", "text": "Bye."}]},
+        {"messages": [{"role": "Ann", "content": "Hi."}, {"role": "user", "content": "Bye."}]},
+        {"conversation": '[{"from": "Ann", "value": "Hi."}, {"from": "user", "value": "Bye."}]'},
+    ],
+)
+def test_a_prompt_can_be_a_conversation(load, row):
+    load(json.dumps(row).encode())
+    prompt = Prompt.objects.get()
+    assert prompt.turns == [{"speaker": "Ann", "text": "Hi."}, {"speaker": "User", "text": "Bye."}]
+    assert prompt.text == "Ann: Hi.\nUser: Bye."
+
+
 def test_without_an_id_the_content_is_the_identity(load):
     load(b'{"prompt": "Hi."}')
     prompt = Prompt.objects.get()
@@ -160,6 +175,10 @@ BAD = {
     "reference is a number": (b'{"prompt": "Hi.", "references": [1]}', "'references' is no text"),
     "too long": (b'{"prompt": "' + b"x" * 100_001 + b'"}', "100,001 characters"),
     "deep": (b"[" * 100_000, "Not JSON"),
+    "no turns": (b'{"turns": []}', "0 turns"),
+    "a turn without a speaker": (b'{"turns": [{"text": "Hi."}]}', "speaker"),
+    "a picture": (b'{"messages": [{"role": "user", "content": [{"type": "image"}]}]}', "else than text"),
+    "empty turns": (b'{"turns": [{"speaker": "Ann", "text": " "}]}', "empty"),
 }
 
 
