@@ -35,11 +35,15 @@ def bootstrap(
     Resamples on which the statistic is NaN (undefined) are left out.
     """
     rng = np.random.default_rng(seed)
-    step = max(1, _CHUNK // len(rows))
-    values = [
-        statistic(rows[rng.integers(0, len(rows), size=(min(step, resamples - start), len(rows)))].mean(axis=1))
-        for start in range(0, resamples, step)
-    ]
+    units = len(rows)
+    step = max(1, _CHUNK // units)
+    values = []
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        drawn = rng.integers(0, units, size=(size, units)) + np.arange(size)[:, None] * units
+        # How often each unit was drawn, times the rows: a fraction of the memory of the drawn rows themselves.
+        often = np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units)
+        values.append(statistic(often @ rows / units))
     low, high = np.nanpercentile(np.concatenate(values), (2.5, 97.5))
     return float(low), float(high)
 

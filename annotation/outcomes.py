@@ -11,12 +11,15 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ranked:
     """One annotator's current ranking of one prompt's completions.
 
     ``groups`` holds completion ids, best group first, ties within a group; ``display_order`` the
     same ids as they were shown (empty where unknown); ``duration_ms`` is None where not timed.
+    ``rater_group`` is what an import calls the annotator's kind (expert, crowd), ``day`` the date's
+    ordinal, ``first`` the completion that stands first in an imported file; ``best_worst`` says that
+    members of one group were not compared: they are no tie.
     """
 
     prompt: int
@@ -24,6 +27,10 @@ class Ranked:
     groups: tuple[tuple[int, ...], ...]
     display_order: tuple[int, ...] = ()
     duration_ms: int | None = None
+    rater_group: str = ""
+    day: int | None = None
+    best_worst: bool = False
+    first: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,20 @@ class Outcomes:
     shown: Ints
     ends: Flags
     names: tuple[str, ...]
+
+    def rows(self, where: Ints) -> "Outcomes":
+        """These entries alone."""
+        return Outcomes(
+            self.ranking[where],
+            self.prompt[where],
+            self.annotator[where],
+            self.low[where],
+            self.high[where],
+            self.outcome[where],
+            self.shown[where],
+            self.ends[where],
+            self.names,
+        )
 
 
 @dataclass(frozen=True)
@@ -72,6 +93,8 @@ def pair_outcomes(rankings: Sequence[Ranked]) -> Outcomes:
     # Rankings of one size at a time, so that each step is one array operation.
     parts = [_pairs_of(members, rows, size) for size, members in sorted(by_size.items()) if size > 1]
     table = np.concatenate(parts) if parts else np.zeros((0, 6), np.int64)
+    uncompared = np.array([ranked.best_worst for ranked in rankings], dtype=bool)
+    table = table[~(uncompared[table[:, 0]] & (table[:, 3] == 0))]
     owner, low, high, outcome, shown, ends = table.T
     prompts = np.array([ranked.prompt for ranked in rankings], dtype=np.int64)
     people = np.array([code[ranked.annotator] for ranked in rankings], dtype=np.int64)

@@ -1,10 +1,9 @@
 """Reads of the labelling side. Each has a constant number of queries."""
 
-from dataclasses import asdict
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from django.core.cache import cache
-from django.db.models import Count, F, Max, Q, QuerySet, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 
 from annotation.distribution import midnight
 from annotation.exceptions import Forbidden, NotFound
@@ -17,7 +16,7 @@ from annotation.models import (
     TaskState,
 )
 from annotation.permissions import allowed, role_of
-from annotation.quality import Ranked, quality
+from annotation.quality_selectors import project_quality, rankings_for_quality
 from annotation.stats import project_stats
 from annotation.users import User
 
@@ -33,7 +32,6 @@ __all__ = [
     "rankings_of",
 ]
 
-QUALITY_SECONDS = 600
 PROGRESS_SECONDS = 60
 
 
@@ -91,28 +89,3 @@ def annotator_progress(*, project: Project, annotator: User) -> Progress:
         left = wanted.aggregate(left=Sum(F("wanted_raters") - F("taken")))["left"] or 0
         cache.set(key, (done, left), PROGRESS_SECONDS)
     return {"today": counts["today"], "mine": counts["mine"], "done": max(done, counts["mine"]), "open": left}
-
-
-def rankings_for_quality(project: Project) -> list[Ranked]:
-    """The current rankings as the quality functions take them."""
-    rows = Ranking.objects.independent().filter(project=project).order_by("id")
-    fields = ("prompt_id", "annotator__username", "groups", "assignment__display_order", "duration_ms")
-    return [
-        Ranked(prompt, annotator, tuple(map(tuple, groups)), tuple(shown), duration)
-        for prompt, annotator, groups, shown, duration in rows.values_list(*fields).iterator(chunk_size=2000)
-    ]
-
-
-def project_quality(project: Project) -> dict[str, Any]:
-    """annotation.quality.Quality of the current rankings, as plain data.
-
-    It takes about a second for 10,000 rankings, so it is kept until a ranking is added or revised.
-    """
-    rows = Ranking.objects.labels().filter(project=project)
-    state = rows.aggregate(count=Count("id"), newest=Max("id"))
-    key = f"quality:{project.pk}:{state['count']}:{state['newest']}"
-    found: dict[str, Any] | None = cache.get(key)
-    if found is None:
-        found = asdict(quality(rankings_for_quality(project)))
-        cache.set(key, found, QUALITY_SECONDS)
-    return found

@@ -133,7 +133,7 @@ class Loop:
             "round": round_.number,
             "rankings": Ranking.objects.labels().filter(project=self.project).count(),
             "pairs": PreferencePair.objects.filter(project=self.project).count(),
-            "agreement": project_quality(self.project)["agreement"]["pairwise"],
+            "agreement": project_quality(self.project)["pairwise_agreement"],
             **{name: None if figure is None else asdict(figure) for name, figure in figures.items()},
             "snapshot_hash": round_.snapshot.sha256,
             "reward_model_hash": reward.sha256,

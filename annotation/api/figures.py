@@ -14,9 +14,46 @@ class FigureSerializer(serializers.Serializer[Any]):
     n = serializers.IntegerField()
 
 
-class AgreementSerializer(serializers.Serializer[Any]):
-    pairwise = FigureSerializer(allow_null=True, help_text="Ties left out; bootstrap over prompts.")
-    alpha = FigureSerializer(allow_null=True, help_text="Krippendorff's alpha, ordinal, on pair outcomes.")
+class PairwiseSerializer(FigureSerializer):
+    agreeing = serializers.IntegerField(help_text="(Pair of people, pair of completions) who say the same, no ties.")
+    disagreeing = serializers.IntegerField()
+
+
+class CriterionSerializer(serializers.Serializer[Any]):
+    alpha_ordinal = FigureSerializer(allow_null=True)
+    completions = serializers.IntegerField(help_text="Rated by two people or more.")
+
+
+class GroupSerializer(serializers.Serializer[Any]):
+    pairwise_agreement = PairwiseSerializer(allow_null=True)
+    alpha_pairs = FigureSerializer(allow_null=True)
+    criteria = serializers.DictField(child=CriterionSerializer())
+    raters = serializers.IntegerField()
+    rankings = serializers.IntegerField()
+
+
+class VotesSerializer(serializers.Serializer[Any]):
+    """Rankings of two completions as votes: first, second, tie."""
+
+    alpha_nominal = FigureSerializer(allow_null=True)
+    cohen_kappa = serializers.DictField(
+        child=FigureSerializer(allow_null=True), help_text='Keyed "1-2" by places in raters, from 1.'
+    )
+    raters = serializers.ListField(child=serializers.CharField())
+    items = serializers.IntegerField(help_text="Pairs of completions voted on.")
+
+
+class StretchSerializer(serializers.Serializer[Any]):
+    first = serializers.DateField()
+    last = serializers.DateField()
+    agreement = FigureSerializer(allow_null=True)
+    prompts = serializers.IntegerField()
+
+
+class TogetherSerializer(serializers.Serializer[Any]):
+    first = serializers.CharField()
+    second = serializers.CharField()
+    agreement = FigureSerializer(allow_null=True)
     prompts = serializers.IntegerField()
     comparisons = serializers.IntegerField()
 
@@ -51,6 +88,7 @@ class AnnotatorFiguresSerializer(serializers.Serializer[Any]):
     rankings = serializers.IntegerField()
     pairs = serializers.IntegerField()
     tie_rate = serializers.FloatField(allow_null=True)
+    ties = FigureSerializer(allow_null=True)
     median_seconds = serializers.FloatField(allow_null=True)
     timed = serializers.IntegerField()
     agreement = FigureSerializer(allow_null=True)
@@ -60,8 +98,17 @@ class AnnotatorFiguresSerializer(serializers.Serializer[Any]):
 class QualitySerializer(serializers.Serializer[Any]):
     rankings = serializers.IntegerField()
     prompts = serializers.IntegerField()
-    agreement = AgreementSerializer()
+    shared_prompts = serializers.IntegerField(help_text="Ranked by two people or more.")
+    comparisons = serializers.IntegerField()
+    pairwise_agreement = PairwiseSerializer(allow_null=True, help_text="Ties left out; bootstrap over prompts.")
+    alpha_pairs = FigureSerializer(allow_null=True, help_text="Krippendorff's alpha, ordinal, on pair outcomes.")
+    criteria = serializers.DictField(child=CriterionSerializer())
+    groups = serializers.DictField(child=GroupSerializer())
+    votes = VotesSerializer()
     ceiling = BandSerializer(allow_null=True)
+    over_time = StretchSerializer(many=True)
+    by_annotator_pair = TogetherSerializer(many=True, help_text="At most 200, most shared prompts first.")
+    pairs_of_annotators = serializers.IntegerField()
     position = PositionBiasSerializer(allow_null=True)
     ties = FigureSerializer(allow_null=True)
     speed = SpeedSerializer(allow_null=True)

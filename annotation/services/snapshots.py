@@ -10,10 +10,10 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from annotation.agreement import agreement
 from annotation.exceptions import Conflict
 from annotation.models import Completion, Project, Ranking, Snapshot
 from annotation.provenance import code_version
-from annotation.quality import agreement
 from annotation.selectors import rankings_for_quality
 from annotation.services.audit import audit_record
 from annotation.snapshots import ROWS_AT_ONCE, canonical_groups, folder_of, folder_write, pseudonym

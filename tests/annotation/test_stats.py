@@ -93,7 +93,7 @@ def test_quality_is_kept_until_something_changes(project, alice, django_assert_n
     cache.clear()
     ranked(project, alice)
     project_quality(project)
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         assert project_quality(project)["rankings"] == 1
     ranked(project, alice)
     assert project_quality(project)["rankings"] == 2
@@ -105,7 +105,7 @@ def test_agreement_of_two_who_agree(project, alice, bob):
         task = TaskFactory(project=project, wanted_raters=2)
         ranked(project, alice, task=task)
         ranked(project, bob, task=task)
-    assert project_quality(project)["agreement"]["pairwise"]["value"] == 1
+    assert project_quality(project)["pairwise_agreement"]["value"] == 1
 
 
 def test_progress_counts_todays_and_all(project, alice):

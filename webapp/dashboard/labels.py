@@ -107,7 +107,7 @@ def _annotator_row(row: AnnotatorRow, figures: Mapping[str, Any]) -> dict[str, A
 
 def agreement_charts(quality: Mapping[str, Any]) -> list[DotChart]:
     """Pairwise agreement with the band of the best possible accuracy, and Krippendorff's alpha."""
-    pairwise, alpha = quality["agreement"]["pairwise"], quality["agreement"]["alpha"]
+    pairwise, alpha = quality["pairwise_agreement"], quality["alpha_pairs"]
     band = quality["ceiling"]
     charts = [
         dot_chart(

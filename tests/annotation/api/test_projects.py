@@ -133,4 +133,4 @@ def test_annotators_see_no_other_annotator_in_the_stats(api_for, project, alice,
 def test_quality_over_the_api(api, project, alice):
     ranked(project, alice)
     answer = api.get(f"{BASE}dialogues/quality/").json()
-    assert (answer["rankings"], answer["agreement"]["pairwise"]) == (1, None)
+    assert (answer["rankings"], answer["pairwise_agreement"]) == (1, None)

@@ -1,0 +1,136 @@
+"""Each annotator's figures: ties, agreement with the others, how far they follow the page's order, and speed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from annotation.bootstrap import MINIMUM, Figure, ratio_figure, sums
+from annotation.outcomes import Flags, Ints, Outcomes, Ranked, Shared, pair_outcomes
+
+
+@dataclass(frozen=True)
+class PositionBias:
+    """``share``: of all strict pairs, how often the one shown earlier was ranked above; n = rankings.
+
+    The pairs of one ranking depend on each other, so the exact binomial test takes one pair of
+    each: the completion shown first against the one shown last, ties left out.
+    """
+
+    share: Figure
+    p_value: float
+    first_above_last: int
+    trials: int
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds for a ranking (median, 10th and 90th percentile) and for each of its pairs (median)."""
+
+    median: float
+    p10: float
+    p90: float
+    per_pair: float
+    n: int
+
+
+@dataclass(frozen=True)
+class AnnotatorFigures:
+    """One annotator; ``agreement`` is with the others on the same pairs, ties left out, n = prompts.
+
+    ``ties`` is the share of tied pairs, n = rankings; ``tie_rate`` the same without an interval.
+    """
+
+    annotator: str
+    rankings: int
+    pairs: int
+    tie_rate: float | None
+    ties: Figure | None
+    median_seconds: float | None
+    timed: int
+    agreement: Figure | None
+    position: PositionBias | None
+
+
+def position_bias(rankings: Sequence[Ranked], *, seed: int = 0, minimum: int = MINIMUM) -> PositionBias | None:
+    """Does the page's order leak into the answers? None below ``minimum`` usable rankings."""
+    pairs = pair_outcomes(rankings)
+    return position_of(pairs, np.ones(len(pairs.low), dtype=bool), seed=seed, minimum=minimum)
+
+
+def position_of(pairs: Outcomes, mask: Flags, *, seed: int = 0, minimum: int = MINIMUM) -> PositionBias | None:
+    """``position_bias`` of the masked entries."""
+    earlier_above = pairs.outcome == pairs.shown
+    usable = mask & (pairs.outcome != 0) & (pairs.shown != 0)
+    share = share_figure(pairs.ranking, earlier_above, usable, seed=seed, minimum=minimum)
+    ends = usable & pairs.ends
+    trials, wins = int(ends.sum()), int((ends & earlier_above).sum())
+    if share is None or trials < max(1, minimum):
+        return None
+    return PositionBias(share, float(stats.binomtest(wins, trials).pvalue), wins, trials)
+
+
+def share_figure(units: Ints, hit: Flags, mask: Flags, *, seed: int = 0, minimum: int = MINIMUM) -> Figure | None:
+    """Share of hits among the masked entries, with ``units`` (rankings) resampled whole."""
+    names, unit = np.unique(units[mask], return_inverse=True)
+    return ratio_figure(
+        sums(unit, hit[mask], len(names)),
+        sums(unit, np.ones(len(unit)), len(names)),
+        seed=seed,
+        minimum=minimum,
+    )
+
+
+def speed(rankings: Iterable[Ranked], *, minimum: int = MINIMUM) -> Speed | None:
+    """Seconds as recorded by the page; rankings without a time are left out."""
+    timed = [(r.duration_ms / 1000, sum(map(len, r.groups))) for r in rankings if r.duration_ms is not None]
+    if len(timed) < max(1, minimum):
+        return None
+    seconds = np.array([second for second, _ in timed])
+    pairs = np.array([max(1, size * (size - 1) // 2) for _, size in timed])
+    p10, median, p90 = (float(x) for x in np.percentile(seconds, (10, 50, 90)))
+    return Speed(median, p10, p90, float(np.median(seconds / pairs)), len(timed))
+
+
+def annotator_figures(
+    rankings: Sequence[Ranked], pairs: Outcomes, shared: Shared, *, seed: int = 0, minimum: int = MINIMUM
+) -> tuple[AnnotatorFigures, ...]:
+    """One row for each annotator, by name."""
+    same = np.zeros(len(pairs.low))  # others who said the same of this pair, and all who said anything strict
+    strict = np.zeros(len(pairs.low))
+    said = shared.sign != 0
+    agreeing = shared.counts[shared.unit, shared.sign + 1] - 1
+    same[shared.entry] = agreeing * said
+    strict[shared.entry] = (agreeing + shared.counts[shared.unit, 1 - shared.sign]) * said
+    own: dict[str, list[Ranked]] = {name: [] for name in pairs.names}
+    for ranked in rankings:
+        own[ranked.annotator].append(ranked)
+    order = np.argsort(pairs.annotator, kind="stable")
+    bounds = np.searchsorted(pairs.annotator[order], np.arange(len(pairs.names) + 1))
+    figures = []
+    for index, name in enumerate(pairs.names):
+        mine = order[bounds[index] : bounds[index + 1]]
+        just = pairs.rows(mine)
+        everything = np.ones(len(mine), dtype=bool)
+        prompts, prompt = np.unique(just.prompt, return_inverse=True)
+        seconds = [ranked.duration_ms / 1000 for ranked in own[name] if ranked.duration_ms is not None]
+        figures.append(
+            AnnotatorFigures(
+                annotator=name,
+                rankings=len(own[name]),
+                pairs=len(mine),
+                tie_rate=float((just.outcome == 0).mean()) if len(mine) else None,
+                ties=share_figure(just.ranking, just.outcome == 0, everything, seed=seed, minimum=minimum),
+                median_seconds=float(np.median(seconds)) if seconds else None,
+                timed=len(seconds),
+                agreement=ratio_figure(
+                    sums(prompt, same[mine], len(prompts)),
+                    sums(prompt, strict[mine], len(prompts)),
+                    seed=seed,
+                    minimum=minimum,
+                ),
+                position=position_of(just, everything, seed=seed, minimum=minimum),
+            )
+        )
+    return tuple(figures)
