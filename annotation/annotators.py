@@ -1,13 +1,17 @@
-"""Each annotator's figures: ties, agreement with the others, how far they follow the page's order, and speed."""
+"""Each annotator's figures: agreement, reliability, gold, repeats, ties, skips, the page's order and speed."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import stats
 
-from annotation.bootstrap import MINIMUM, Figure, ratio_figure, sums
+from annotation.bootstrap import MINIMUM, Figure, Floats, ratio_figure, sums, wilson
+from annotation.gold_and_repeats import Consistency, GoldAnswer, GoldResult, Repeat, consistencies, gold_results
 from annotation.outcomes import Flags, Ints, Outcomes, Ranked, Shared, pair_outcomes
+from annotation.reading import Haste, Timed, hastes
+from annotation.reliability import Reliability, reliabilities
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,44 @@ class Speed:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What tests the annotators beside their labels; ``skips`` names who skipped, once for each task."""
+
+    gold: Sequence[GoldAnswer] = ()
+    repeats: Sequence[Repeat] = ()
+    timed: Sequence[Timed] = ()
+    skips: Sequence[str] = ()
+    gold_pass: float = 0.7
+    gold_before_trust: int = 20
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results by annotator; "" is everybody together."""
+
+    gold: dict[str, GoldResult] = field(default_factory=dict)
+    consistency: dict[str, Consistency] = field(default_factory=dict)
+    haste: dict[str, Haste] = field(default_factory=dict)
+    skips: "Counter[str]" = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, evidence: Evidence, *, seed: int, minimum: int) -> "Results":
+        gold = gold_results(
+            evidence.gold, needed=evidence.gold_pass, before_trust=evidence.gold_before_trust, minimum=minimum
+        )
+        consistency = consistencies(evidence.repeats, seed=seed, minimum=minimum)
+        return cls(gold, consistency, hastes(evidence.timed, minimum=minimum), Counter(evidence.skips))
+
+    def names(self) -> set[str]:
+        return {*self.gold, *self.consistency, *self.haste, *self.skips} - {""}
+
+
+@dataclass(frozen=True)
 class AnnotatorFigures:
     """One annotator; ``agreement`` is with the others on the same pairs, ties left out, n = prompts.
 
-    ``ties`` is the share of tied pairs, n = rankings; ``tie_rate`` the same without an interval.
+    ``ties`` is the share of tied pairs, n = rankings, ``tie_rate`` the same without an interval;
+    ``skipped`` the share of tasks skipped of those ranked or skipped. ``flags`` says why to look.
     """
 
     annotator: str
@@ -51,6 +89,13 @@ class AnnotatorFigures:
     timed: int
     agreement: Figure | None
     position: PositionBias | None
+    skips: int
+    skipped: Figure | None
+    reliability: Reliability
+    gold: GoldResult | None
+    consistency: Consistency | None
+    haste: Haste | None
+    flags: tuple[str, ...]
 
 
 def position_bias(rankings: Sequence[Ranked], *, seed: int = 0, minimum: int = MINIMUM) -> PositionBias | None:
@@ -94,43 +139,74 @@ def speed(rankings: Iterable[Ranked], *, minimum: int = MINIMUM) -> Speed | None
 
 
 def annotator_figures(
-    rankings: Sequence[Ranked], pairs: Outcomes, shared: Shared, *, seed: int = 0, minimum: int = MINIMUM
+    rankings: Sequence[Ranked],
+    pairs: Outcomes,
+    shared: Shared,
+    tests: Results,
+    *,
+    seed: int = 0,
+    minimum: int = MINIMUM,
 ) -> tuple[AnnotatorFigures, ...]:
-    """One row for each annotator, by name."""
-    same = np.zeros(len(pairs.low))  # others who said the same of this pair, and all who said anything strict
-    strict = np.zeros(len(pairs.low))
-    said = shared.sign != 0
-    agreeing = shared.counts[shared.unit, shared.sign + 1] - 1
-    same[shared.entry] = agreeing * said
-    strict[shared.entry] = (agreeing + shared.counts[shared.unit, 1 - shared.sign]) * said
-    own: dict[str, list[Ranked]] = {name: [] for name in pairs.names}
+    """One row for each person who ranked, skipped or was tested, by name."""
+    same, strict = _others(pairs, shared)
+    known = reliabilities(pairs, shared)
+    own: dict[str, list[Ranked]] = {name: [] for name in sorted({*pairs.names, *tests.names()})}
     for ranked in rankings:
         own[ranked.annotator].append(ranked)
+    code = {name: index for index, name in enumerate(pairs.names)}
     order = np.argsort(pairs.annotator, kind="stable")
     bounds = np.searchsorted(pairs.annotator[order], np.arange(len(pairs.names) + 1))
     figures = []
-    for index, name in enumerate(pairs.names):
-        mine = order[bounds[index] : bounds[index + 1]]
-        just = pairs.rows(mine)
-        everything = np.ones(len(mine), dtype=bool)
+    for name, mine in own.items():
+        index = code.get(name)
+        entries = order[:0] if index is None else order[bounds[index] : bounds[index + 1]]
+        just = pairs.rows(entries)
+        everything = np.ones(len(entries), dtype=bool)
         prompts, prompt = np.unique(just.prompt, return_inverse=True)
-        seconds = [ranked.duration_ms / 1000 for ranked in own[name] if ranked.duration_ms is not None]
+        seconds = [ranked.duration_ms / 1000 for ranked in mine if ranked.duration_ms is not None]
+        skips = tests.skips[name]
+        met = skips + len(mine)
+        reliability = known.get(name, Reliability(0, None, None, ()))
+        gold, haste = tests.gold.get(name), tests.haste.get(name)
         figures.append(
             AnnotatorFigures(
                 annotator=name,
-                rankings=len(own[name]),
-                pairs=len(mine),
-                tie_rate=float((just.outcome == 0).mean()) if len(mine) else None,
+                rankings=len(mine),
+                pairs=len(entries),
+                tie_rate=float((just.outcome == 0).mean()) if len(entries) else None,
                 ties=share_figure(just.ranking, just.outcome == 0, everything, seed=seed, minimum=minimum),
                 median_seconds=float(np.median(seconds)) if seconds else None,
                 timed=len(seconds),
                 agreement=ratio_figure(
-                    sums(prompt, same[mine], len(prompts)),
-                    sums(prompt, strict[mine], len(prompts)),
+                    sums(prompt, same[entries], len(prompts)),
+                    sums(prompt, strict[entries], len(prompts)),
                     seed=seed,
                     minimum=minimum,
                 ),
                 position=position_of(just, everything, seed=seed, minimum=minimum),
+                skips=skips,
+                skipped=wilson(skips / met, met) if met >= max(1, minimum) else None,
+                reliability=reliability,
+                gold=gold,
+                consistency=tests.consistency.get(name),
+                haste=haste,
+                flags=_flags(reliability, gold, haste),
             )
         )
     return tuple(figures)
+
+
+def _others(pairs: Outcomes, shared: Shared) -> tuple[Floats, Floats]:
+    """Of each entry, how many others said the same of the pair, and how many said anything strict."""
+    same, strict = np.zeros(len(pairs.low)), np.zeros(len(pairs.low))
+    said = shared.sign != 0
+    agreeing = shared.counts[shared.unit, shared.sign + 1] - 1
+    same[shared.entry] = agreeing * said
+    strict[shared.entry] = (agreeing + shared.counts[shared.unit, 1 - shared.sign]) * said
+    return same, strict
+
+
+def _flags(reliability: Reliability, gold: GoldResult | None, haste: Haste | None) -> tuple[str, ...]:
+    failed = ("failed gold",) if gold and gold.verdict == "failed" else ()
+    fast = ("faster than reading",) if haste and haste.flagged else ()
+    return (*reliability.flags, *failed, *fast)

@@ -4,11 +4,13 @@ The learning side has the same in `rlhf.statistics`; the two layers are siblings
 import the other.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 MINIMUM = 5
 RESAMPLES = 1000
@@ -65,3 +67,11 @@ def ratio_figure(
 def sums(units: NDArray[np.int64], values: NDArray[np.generic], n: int) -> Floats:
     """The sum of ``values`` within each of ``n`` units, given each value's unit."""
     return np.bincount(units, weights=values, minlength=n).astype(np.float64)
+
+
+def wilson(share: float, n: int) -> Figure:
+    """A share with Wilson's 95 % interval (1927); of ``n`` units, of which it need not be a whole number."""
+    z = stats.norm.ppf(0.975)
+    centre, half = share + z**2 / (2 * n), z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
+    return Figure(share, min(float(low), share), max(float(high), share), n)

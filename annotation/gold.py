@@ -1,11 +1,12 @@
 """How people did on gold, and how gold did on people: a gold task that nobody gets right is itself wrong."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet
 
-from annotation.models import AssignmentState, Project, Ranking, RankingMethod, Task, TaskKind
+from annotation.gold_and_repeats import pairs_right
+from annotation.models import AssignmentState, Project, Ranking, Task, TaskKind
 
 
 @dataclass
@@ -45,24 +46,6 @@ class GoldRow:
     @property
     def retired(self) -> bool:
         return self.task.wanted_raters == 0
-
-
-def pairs_right(
-    groups: Iterable[Sequence[int]], known: Sequence[Sequence[int]], *, method: str = RankingMethod.FULL
-) -> tuple[int, int]:
-    """(pairs that the ranking decides on, pairs that it has the right way round) of ``known`` [[better, worse], …].
-
-    In a best–worst answer, the members of one group were not compared with each other.
-    """
-    place = {completion: index for index, group in enumerate(groups) for completion in group}
-    decided = [
-        (place[better], place[worse])
-        for better, worse in known
-        if better in place
-        and worse in place
-        and not (method == RankingMethod.BEST_WORST and place[better] == place[worse])
-    ]
-    return len(decided), sum(better < worse for better, worse in decided)
 
 
 def gold_standings(project: Project) -> dict[int, Standing]:

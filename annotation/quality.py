@@ -28,7 +28,9 @@ from annotation.agreement import (
 )
 from annotation.annotators import (
     AnnotatorFigures,
+    Evidence,
     PositionBias,
+    Results,
     Speed,
     annotator_figures,
     position_bias,
@@ -38,13 +40,17 @@ from annotation.annotators import (
 )
 from annotation.bootstrap import MINIMUM, RESAMPLES, Figure
 from annotation.criteria import Criterion, Ratings, criteria
+from annotation.cycles import Cycles, majority_cycles, vote_cycles
+from annotation.gold_and_repeats import Consistency
 from annotation.outcomes import Ranked, pair_outcomes, shared_units
+from annotation.reading import Haste
 from annotation.votes import Votes, votes
 
 __all__ = [
     "Agreement",
     "AnnotatorFigures",
     "Band",
+    "Evidence",
     "Figure",
     "Pairwise",
     "PositionBias",
@@ -83,23 +89,31 @@ class Quality:
     position: PositionBias | None
     ties: Figure | None
     speed: Speed | None
+    haste: Haste | None
+    consistency: Consistency | None
+    majority_cycles: Cycles
+    vote_cycles: Cycles
     annotators: tuple[AnnotatorFigures, ...]
 
 
 def quality(
     rankings: Sequence[Ranked],
     ratings: Ratings | None = None,
+    evidence: Evidence | None = None,
     *,
     seed: int = 0,
     resamples: int = RESAMPLES,
     minimum: int = MINIMUM,
 ) -> Quality:
-    """The figures that rankings and ratings give by themselves."""
+    """Every figure: of the labels (rankings and their ratings), and of the tests of those who gave them."""
     ratings = ratings or Ratings()
     pairs = pair_outcomes(rankings)
     shared = shared_units(pairs)
     found = shared_agreement(shared, seed=seed, resamples=resamples, minimum=minimum)
     everything = np.ones(len(pairs.low), dtype=bool)
+    tests = Results.of(evidence or Evidence(), seed=seed, minimum=minimum)
+    sizes = np.array([sum(map(len, ranked.groups)) for ranked in rankings], dtype=np.int64)[pairs.ranking]
+    agreed = found.pairwise.value if found.pairwise else None
     together, all_pairs = annotator_pairs(pairs, shared, seed=seed, minimum=minimum)
     return Quality(
         rankings=len(rankings),
@@ -118,5 +132,9 @@ def quality(
         position=position_of(pairs, everything, seed=seed, minimum=minimum),
         ties=share_figure(pairs.ranking, pairs.outcome == 0, everything, seed=seed, minimum=minimum),
         speed=speed(rankings, minimum=minimum),
-        annotators=annotator_figures(rankings, pairs, shared, seed=seed, minimum=minimum),
+        haste=tests.haste.get(""),
+        consistency=tests.consistency.get(""),
+        majority_cycles=majority_cycles(pairs, agreed, seed=seed, minimum=minimum),
+        vote_cycles=vote_cycles(pairs, sizes, agreed, seed=seed, minimum=minimum),
+        annotators=annotator_figures(rankings, pairs, shared, tests, seed=seed, minimum=minimum),
     )

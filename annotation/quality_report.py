@@ -1,6 +1,6 @@
 """The figures of quality as text: one line for each figure, with its interval, its n and what it means."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 TOO_FEW = "too few"
@@ -28,6 +28,8 @@ def report(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  Alpha of pairs       {shown(group['alpha_pairs'])}"
         yield from _criteria("  ", group["criteria"])
     yield from _votes(found["votes"])
+    yield from _checks(found)
+    yield from _annotators(found["annotators"])
 
 
 def _criteria(indent: str, criteria: Mapping[str, Any]) -> Iterator[str]:
@@ -47,6 +49,40 @@ def _votes(votes: Mapping[str, Any]) -> Iterator[str]:
         one, other = (plain(votes["raters"][int(place) - 1]) for place in pair.split("-"))
         yield f"  Cohen's kappa        {shown(figure)}, {one} and {other}"
     yield "  First, second or tie, alike beyond chance: 1 is perfect, 0 is chance."
+
+
+def _checks(found: Mapping[str, Any]) -> Iterator[str]:
+    yield ""
+    yield f"Ties                   {shown(found['ties'])}"
+    yield "  Share of pairs that people could not tell apart."
+    yield f"Shown first, ranked up {shown(found['position'] and found['position']['share'])}"
+    yield "  Of what stood earlier on the page; 0.5 is no bias."
+    for title, name in (("Cycles of majorities", "majority_cycles"), ("Cycles of votes", "vote_cycles")):
+        cycles = found[name]
+        if cycles["triples"]:
+            expected = TOO_FEW if cycles["expected"] is None else f"{cycles['expected']:.3f}"
+            yield f"{title:<23}{shown(cycles['share'])}; noise alone makes {expected}"
+    yield f"Same order again       {shown(found['consistency'] and found['consistency']['same_order'])}"
+    yield "  Of tasks that a person ranked twice."
+    yield f"Faster than reading    {shown(found['haste'] and found['haste']['share'])}"
+    yield "  Of timed rankings, below a thousand words a minute."
+
+
+def _annotators(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        reliability, gold = row["reliability"], row["gold"]
+        flags = ", ".join(row["flags"]) or "no flag"
+        yield ""
+        yield f"{plain(row['annotator'])}: {row['rankings']:,} rankings, {row['skips']:,} skipped; {flags}"
+        yield f"  Agrees with others   {shown(row['agreement'])}"
+        shared = f"{TOO_FEW}: {reliability['shared']} shared tasks of the 30 it takes"
+        yield f"  Reliability          {shown(reliability['gamma']) if reliability['gamma'] else shared}"
+        if reliability["bias"]:
+            yield f"  Lean to what is first {shown(reliability['bias'])}"
+        if gold:
+            yield f"  Gold                 {gold['right']} of {gold['pairs']}, {gold['verdict']}; {shown(gold['share'])}"
+        if row["consistency"]:
+            yield f"  Same pairs again     {shown(row['consistency']['pairs'])}"
 
 
 def shown(figure: Mapping[str, Any] | None) -> str:

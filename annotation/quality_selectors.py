@@ -5,13 +5,26 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count, Max
+from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Sum
+from django.db.models.functions import Coalesce, Length
 from django.utils import timezone
 
+from annotation.annotators import Evidence
 from annotation.criteria import Ratings
-from annotation.models import Assignment, AssignmentState, Project, Ranking, RankingMethod, RankingOrigin
+from annotation.gold_and_repeats import GoldAnswer, Repeat
+from annotation.models import (
+    Assignment,
+    AssignmentState,
+    Project,
+    Ranking,
+    RankingMethod,
+    RankingOrigin,
+    Task,
+    TaskKind,
+)
 from annotation.outcomes import Ranked
 from annotation.quality import quality
+from annotation.reading import Timed
 
 QUALITY_SECONDS = 600
 
@@ -45,6 +58,49 @@ def _ranked(project: Project, ratings: Ratings | None) -> Iterator[Ranked]:
         )
 
 
+def evidence_for_quality(project: Project) -> Evidence:
+    """Gold answers, repeats, how fast the labels were given, and who skipped."""
+    current = Ranking.objects.filter(project=project, is_current=True)
+    gold = current.filter(kind=TaskKind.GOLD, assignment__task__gold__isnull=False)
+    skipped = Assignment.objects.filter(task__project=project, state=AssignmentState.SKIPPED)
+    return Evidence(
+        gold=[
+            GoldAnswer(*row)
+            for row in gold.values_list("annotator__username", "groups", "assignment__task__gold", "method").order_by(
+                "id"
+            )
+        ],
+        repeats=_repeats(current),
+        timed=_timed(project),
+        skips=list(skipped.values_list("annotator__username", flat=True)),
+        gold_pass=project.gold_pass,
+        gold_before_trust=project.gold_before_trust,
+    )
+
+
+def _repeats(current: QuerySet[Ranking]) -> list[Repeat]:
+    again = current.filter(kind=TaskKind.REPEAT, assignment__task__repeats__isnull=False).order_by("id")
+    rows = list(again.values_list("annotator__username", "groups", "assignment__task__repeats_id"))
+    repeated = Task.objects.filter(repeats=OuterRef("assignment"))
+    earlier = dict(current.filter(Exists(repeated)).values_list("assignment_id", "groups"))
+    return [Repeat(name, earlier[first], groups) for name, groups, first in rows if first in earlier]
+
+
+def _timed(project: Project) -> list[Timed]:
+    rows = Ranking.objects.independent().filter(project=project, duration_ms__isnull=False)
+    timed = rows.filter(assignment__task=OuterRef("pk"))
+    tasks = Task.objects.filter(Exists(timed), project=project)
+    lengths = dict(tasks.values_list("pk").annotate(size=Coalesce(Sum(Length("completions__text")), 0)))
+    values = rows.annotate(source=Length("prompt__text")).order_by("id")
+    return [
+        Timed(name, source + lengths[task], duration)
+        for name, source, task, duration in values.values_list(
+            "annotator__username", "source", "assignment__task_id", "duration_ms"
+        )
+        if task in lengths  # a ranking may be submitted between the two queries
+    ]
+
+
 def project_quality(project: Project) -> dict[str, Any]:
     """annotation.quality.Quality of the current rankings, as plain data.
 
@@ -55,7 +111,8 @@ def project_quality(project: Project) -> dict[str, Any]:
     found: dict[str, Any] | None = cache.get(key)
     if found is None:
         ratings = Ratings()
-        found = asdict(quality(rankings_for_quality(project, ratings=ratings), ratings))
+        rankings = rankings_for_quality(project, ratings=ratings)
+        found = asdict(quality(rankings, ratings, evidence_for_quality(project)))
         cache.set(key, found, QUALITY_SECONDS)
     return found
 
@@ -63,4 +120,6 @@ def project_quality(project: Project) -> dict[str, Any]:
 def _state(project: Project) -> str:
     rows = Ranking.objects.filter(project=project, is_current=True).aggregate(count=Count("id"), newest=Max("id"))
     skips = Assignment.objects.filter(task__project=project, state=AssignmentState.SKIPPED).count()
-    return f"quality:{project.pk}:{rows['count']}:{rows['newest']}:{skips}:{project.gold_pass}"
+    return (
+        f"quality:{project.pk}:{rows['count']}:{rows['newest']}:{skips}:{project.gold_pass}:{project.gold_before_trust}"
+    )

@@ -83,6 +83,43 @@ class SpeedSerializer(serializers.Serializer[Any]):
     n = serializers.IntegerField()
 
 
+class ReliabilitySerializer(serializers.Serializer[Any]):
+    """The model of docs/quality.md; gamma and bias are null below 30 shared tasks."""
+
+    shared = serializers.IntegerField(help_text="Tasks that somebody else ranked too.")
+    gamma = FigureSerializer(allow_null=True)
+    bias = FigureSerializer(allow_null=True)
+    flags = serializers.ListField(child=serializers.CharField())
+
+
+class GoldSerializer(serializers.Serializer[Any]):
+    share = FigureSerializer(help_text="Gold pairs that were right; n = gold tasks.")
+    right = serializers.IntegerField()
+    pairs = serializers.IntegerField()
+    verdict = serializers.ChoiceField(["passed", "failed", "too few"])
+
+
+class ConsistencySerializer(serializers.Serializer[Any]):
+    repeats = serializers.IntegerField()
+    same_order = FigureSerializer(allow_null=True)
+    pairs = FigureSerializer(allow_null=True, help_text="Decided the same way, of those strict both times.")
+
+
+class HasteSerializer(serializers.Serializer[Any]):
+    share = FigureSerializer(allow_null=True, help_text="Of the timed rankings, those below reading speed.")
+    fast = serializers.IntegerField()
+    timed = serializers.IntegerField()
+    flagged = serializers.BooleanField()
+
+
+class CyclesSerializer(serializers.Serializer[Any]):
+    share = FigureSerializer(allow_null=True, help_text="Cyclic among decided triples; n = prompts.")
+    expected = serializers.FloatField(allow_null=True, help_text="Of noisy transitive annotators.")
+    cyclic = serializers.IntegerField()
+    triples = serializers.IntegerField()
+    above = serializers.BooleanField()
+
+
 class AnnotatorFiguresSerializer(serializers.Serializer[Any]):
     annotator = serializers.CharField()
     rankings = serializers.IntegerField()
@@ -93,6 +130,13 @@ class AnnotatorFiguresSerializer(serializers.Serializer[Any]):
     timed = serializers.IntegerField()
     agreement = FigureSerializer(allow_null=True)
     position = PositionBiasSerializer(allow_null=True)
+    skips = serializers.IntegerField()
+    skipped = FigureSerializer(allow_null=True)
+    reliability = ReliabilitySerializer()
+    gold = GoldSerializer(allow_null=True)
+    consistency = ConsistencySerializer(allow_null=True)
+    haste = HasteSerializer(allow_null=True)
+    flags = serializers.ListField(child=serializers.CharField())
 
 
 class QualitySerializer(serializers.Serializer[Any]):
@@ -112,6 +156,10 @@ class QualitySerializer(serializers.Serializer[Any]):
     position = PositionBiasSerializer(allow_null=True)
     ties = FigureSerializer(allow_null=True)
     speed = SpeedSerializer(allow_null=True)
+    haste = HasteSerializer(allow_null=True)
+    consistency = ConsistencySerializer(allow_null=True)
+    majority_cycles = CyclesSerializer()
+    vote_cycles = CyclesSerializer()
     annotators = AnnotatorFiguresSerializer(many=True)
 
 

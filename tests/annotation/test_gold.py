@@ -6,7 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from annotation.exceptions import Conflict, InvalidInput
-from annotation.gold import gold_rows, gold_standings, pairs_right
+from annotation.gold import gold_rows, gold_standings
+from annotation.gold_and_repeats import pairs_right
 from annotation.leases import lease_revive
 from annotation.models import AuditEvent, Membership, PreferencePair, Ranking, Task, TaskKind
 from annotation.services import (
