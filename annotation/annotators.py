@@ -1,5 +1,6 @@
 """Each annotator's figures: agreement, reliability, gold, repeats, ties, skips, the page's order and speed."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -129,13 +130,19 @@ def share_figure(units: Ints, hit: Flags, mask: Flags, *, seed: int = 0, minimum
 
 def speed(rankings: Iterable[Ranked], *, minimum: int = MINIMUM) -> Speed | None:
     """Seconds as recorded by the page; rankings without a time are left out."""
-    timed = [(r.duration_ms / 1000, sum(map(len, r.groups))) for r in rankings if r.duration_ms is not None]
+    timed = [(r.duration_ms / 1000, _decided(r)) for r in rankings if r.duration_ms is not None]
     if len(timed) < max(1, minimum):
         return None
     seconds = np.array([second for second, _ in timed])
-    pairs = np.array([max(1, size * (size - 1) // 2) for _, size in timed])
+    pairs = np.array([max(1, decided) for _, decided in timed])
     p10, median, p90 = (float(x) for x in np.percentile(seconds, (10, 50, 90)))
     return Speed(median, p10, p90, float(np.median(seconds / pairs)), len(timed))
+
+
+def _decided(ranked: Ranked) -> int:
+    """How many pairs a ranking decides, ties included."""
+    apart = sum(math.comb(len(group), 2) for group in ranked.groups) if ranked.best_worst else 0
+    return math.comb(sum(map(len, ranked.groups)), 2) - apart
 
 
 def annotator_figures(

@@ -13,6 +13,10 @@ RATINGS = (1, 2, 3, 4, 5)
 MAX_TEXT = 20_000
 MAX_SPANS = 200
 MAX_DURATION_MS = 7 * 24 * 3600 * 1000
+FULL, BEST_WORST = "full", "best_worst"
+METHODS = (FULL, BEST_WORST)
+LEAST_FOR_BEST_WORST = 4  # of three, a best and a worst are the whole order
+UNSUPPORTED = "unsupported"  # the label of a span that the source does not bear out
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Answer:
     rationale: str = ""
     rewrite: Rewrite | None = None
     duration_ms: int | None = None
+    method: str = FULL  # BEST_WORST: three groups, best, middle and worst; the middle was not compared
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ def answer_check(answer: Answer, *, completions: Mapping[int, str], criteria: Co
     Every mistake is named, each under its own field.
     """
     problems: dict[str, list[str]] = {
+        "method": list(_method_problems(answer, completions)),
         "groups": list(_group_problems(answer, completions)),
         "strengths": list(_strength_problems(answer)),
         "flags": list(_flag_problems(answer, completions)),
@@ -83,19 +89,42 @@ def pairs_of(answer: Answer) -> list[Pair]:
     """Every pair the ranking decides, ties included; each weighs 1 / number of pairs, so a ranking weighs 1.
 
     The strength of a pair is the greatest on the boundaries between its two groups: who is much
-    better than the next is at least much better than the one after it.
+    better than the next is at least much better than the one after it. Of best and worst alone, the
+    completions between them were not compared: they make no pairs with each other, and no ties.
     """
     groups = answer.groups
     ranked = [(level, completion) for level, group in enumerate(groups) for completion in sorted(group)]
-    total = len(ranked) * (len(ranked) - 1) // 2
-    return [
-        Pair(chosen, rejected, high == low, _strength(answer.strengths, high, low), 1 / total)
-        for (high, chosen), (low, rejected) in combinations(ranked, 2)
+    decided = [
+        (above, below)
+        for above, below in combinations(ranked, 2)
+        if answer.method == FULL or above[0] != below[0]  # what shares a group here was not compared
     ]
+    return [
+        Pair(chosen, rejected, high == low, _strength(answer.strengths, high, low), 1 / len(decided))
+        for (high, chosen), (low, rejected) in decided
+    ]
+
+
+def method_of(*, completions: int, best_worst: bool) -> str:
+    """How a task of so many completions is asked for, in a project with this setting."""
+    return BEST_WORST if best_worst and completions >= 5 else FULL
 
 
 def _strength(strengths: Sequence[int] | None, high: int, low: int) -> int | None:
     return max(strengths[high:low]) if strengths and high < low else None
+
+
+def _method_problems(answer: Answer, completions: Mapping[int, str]) -> Iterable[str]:
+    if answer.method not in METHODS:
+        yield f"'{answer.method}' is no method: {', '.join(METHODS)}."
+    if answer.method != BEST_WORST or (not answer.groups and answer.none_acceptable):
+        return
+    if len(completions) < LEAST_FOR_BEST_WORST:
+        count = len(completions)
+        yield f"Best and worst are asked of {LEAST_FOR_BEST_WORST} completions or more; this task has {count}."
+    sizes = [len(group) for group in answer.groups]
+    if len(sizes) != 3 or (sizes[0], sizes[2]) != (1, 1):
+        yield f"Best and worst are three groups: the best, all others, the worst; here they hold {sizes}."
 
 
 def _group_problems(answer: Answer, completions: Mapping[int, str]) -> Iterable[str]:

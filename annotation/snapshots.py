@@ -79,6 +79,7 @@ def _write_parquet(path: Path, lines: Sequence[bytes]) -> None:
             ("annotator", pyarrow.string()),
             ("completions", pyarrow.list_(pyarrow.string())),
             ("groups", pyarrow.list_(pyarrow.list_(pyarrow.int32()))),
+            ("method", pyarrow.string()),
             ("none_acceptable", pyarrow.bool_()),
             ("prompt", pyarrow.string()),
             ("split", pyarrow.string()),
@@ -111,6 +112,7 @@ One line for each ranking; `rankings.parquet` holds the same.
 | `prompt` | the raw prompt |
 | `completions` | the texts that were ranked, sorted |
 | `groups` | indices into `completions`, best group first; two or more in a group are a tie |
+| `method` | `best_worst` where the annotator named the best and the worst alone: those between were not compared |
 | `strengths` | for each boundary between groups: 1 slightly better, 2 better, 3 much better; null when not given |
 | `none_acceptable` | the annotator found none acceptable |
 | `annotator` | a pseudonym, the same for the whole project |

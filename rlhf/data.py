@@ -83,10 +83,11 @@ def read_completions(path: Path | str) -> dict[str, list[str]]:
 
 
 def pairs_of(ranking: Ranking) -> list[tuple[int, int, bool]]:
-    """All pairs (i, j, tie) of completions: i stands above j, or beside it when ``tie`` (then i comes first)."""
+    """All pairs (i, j, tie) of completions that were compared: i stands above j, or beside it when ``tie``, i first."""
     place = {index: level for level, group in enumerate(ranking.groups) for index in group}
     order = [index for group in ranking.groups for index in group]
-    return [(i, j, place[i] == place[j]) for rank, i in enumerate(order) for j in order[rank + 1 :]]
+    pairs = [(i, j, place[i] == place[j]) for rank, i in enumerate(order) for j in order[rank + 1 :]]
+    return pairs if ranking.ties else [pair for pair in pairs if not pair[2]]
 
 
 def _format(template: PromptFormat | str) -> PromptFormat:
@@ -145,6 +146,9 @@ def _ranking(row: Row, where: str, format_: PromptFormat) -> Ranking:
     split = str(row.get("split"))
     if split not in ("train", "validation", "test"):
         raise DataError(f"{where}: split must be train, validation or test, not {row.get('split')!r}.")
+    method = row.get("method")
+    if method not in (None, "full", "best_worst"):
+        raise DataError(f"{where}: method must be full, best_worst or missing, not {method!r}.")
     return Ranking(
         prompt_id=text_id(raw_text(raw)),
         prompt=_applied(format_, raw, where),
@@ -153,6 +157,7 @@ def _ranking(row: Row, where: str, format_: PromptFormat) -> Ranking:
         annotator=str(row.get("annotator", "")),
         split=split,
         strengths=_strengths(row.get("strengths"), len(groups), where),
+        ties=method != "best_worst",
     )
 
 

@@ -41,6 +41,7 @@ class Ranking:
 
     ``groups`` holds indices into ``completions``, best group first; two indices in one group are a
     tie. ``strengths`` has one entry for each boundary between groups (1 slightly, 2, 3 much better).
+    With ``ties`` False the texts of one group were not compared (best and worst alone): they are no pairs.
     """
 
     prompt_id: str
@@ -50,6 +51,7 @@ class Ranking:
     annotator: str
     split: str  # train, validation or test, decided by the prompt's hash
     strengths: tuple[int, ...] | None = None
+    ties: bool = True
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,17 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation.api.base import StrictSerializer
-from annotation.models import Assignment, Membership, Project, Ranking, Role, SkipReason, Strategy
-from annotation.ranking import MAX_TEXT, Answer, Rewrite, Span, pairs_of
+from annotation.models import (
+    Assignment,
+    Membership,
+    Project,
+    Ranking,
+    RankingMethod,
+    Role,
+    SkipReason,
+    Strategy,
+)
+from annotation.ranking import FULL, MAX_TEXT, Answer, Rewrite, Span, method_of, pairs_of
 from annotation.services.projects import MAX_QUOTA
 
 
@@ -119,13 +128,20 @@ class BlindCompletionSerializer(serializers.Serializer[Any]):
     text = serializers.CharField()
 
 
+class TurnSerializer(serializers.Serializer[Any]):
+    speaker = serializers.CharField()
+    text = serializers.CharField()
+
+
 class TaskSerializer(serializers.Serializer[Assignment]):
     """A task in an annotator's hands, its completions in the order in which they are shown."""
 
     task = serializers.IntegerField(source="task_id")
     lease_expires = serializers.DateTimeField()
     prompt = serializers.CharField(source="prompt.text")
+    turns = TurnSerializer(many=True, allow_null=True, source="prompt.turns", help_text="Of a conversation, else null.")
     completions = serializers.SerializerMethodField()
+    method = serializers.SerializerMethodField(help_text="What is asked: the whole order, or best and worst alone.")
     criteria = serializers.ListField(child=serializers.CharField(), source="task.project.criteria")
     draft = serializers.DictField(allow_null=True)
     draft_saved_at = serializers.DateTimeField(allow_null=True)
@@ -133,6 +149,11 @@ class TaskSerializer(serializers.Serializer[Assignment]):
     @extend_schema_field(BlindCompletionSerializer(many=True))
     def get_completions(self, assignment: Assignment) -> list[dict[str, Any]]:
         return blind(assignment)
+
+    @extend_schema_field(serializers.ChoiceField(choices=RankingMethod.choices))
+    def get_method(self, assignment: Assignment) -> str:
+        best_worst = assignment.task.project.best_worst
+        return method_of(completions=len(assignment.display_order), best_worst=best_worst)
 
 
 def blind(assignment: Assignment) -> list[dict[str, Any]]:
@@ -183,6 +204,12 @@ class AnswerSerializer(StrictSerializer):
     rationale = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False, max_length=MAX_TEXT)
     rewrite = RewriteSerializer(required=False, allow_null=True)
     duration_ms = serializers.IntegerField(required=False, allow_null=True, min_value=0)
+    method = serializers.ChoiceField(
+        choices=RankingMethod.choices,
+        required=False,
+        default=FULL,
+        help_text="best_worst: three groups, the best, all others (not compared with each other), the worst.",
+    )
 
     def validate_flags(self, value: dict[str, str]) -> dict[int, str]:
         return _by_id(value)
@@ -211,6 +238,7 @@ def answer_of(data: dict[str, Any]) -> Answer:
         rationale=data.get("rationale", ""),
         rewrite=Rewrite(**rewrite) if rewrite else None,
         duration_ms=data.get("duration_ms"),
+        method=data["method"],
     )
 
 
@@ -242,7 +270,7 @@ class RankedSerializer(serializers.Serializer[Any]):
 
 def ranked(ranking: Ranking) -> dict[str, int]:
     # Those that follow from the answer, not those that were stored: gold has none, and must not be told by it.
-    pairs = len(pairs_of(Answer(groups=ranking.groups, strengths=ranking.strengths)))
+    pairs = len(pairs_of(Answer(groups=ranking.groups, strengths=ranking.strengths, method=ranking.method)))
     return {"ranking": ranking.pk, "revision": ranking.revision, "pairs": pairs}
 
 
@@ -252,6 +280,7 @@ class RankingSerializer(serializers.ModelSerializer[Ranking]):
     ranking = serializers.IntegerField(source="pk", read_only=True)
     task = serializers.IntegerField(source="assignment.task_id", read_only=True)
     prompt = serializers.CharField(source="prompt.text", read_only=True)
+    turns = TurnSerializer(many=True, allow_null=True, source="prompt.turns", read_only=True)
     completions = serializers.SerializerMethodField()
     criteria = serializers.ListField(child=serializers.CharField(), source="project.criteria", read_only=True)
 
@@ -263,8 +292,10 @@ class RankingSerializer(serializers.ModelSerializer[Ranking]):
             "is_current",
             "task",
             "prompt",
+            "turns",
             "completions",
             "criteria",
+            "method",
             "groups",
             "strengths",
             "none_acceptable",

@@ -16,7 +16,7 @@ from annotation.models import (
     Ranking,
     RankingOrigin,
 )
-from annotation.ranking import Answer, Rewrite, Span, answer_check, pairs_of
+from annotation.ranking import FULL, Answer, Rewrite, Span, answer_check, pairs_of
 from annotation.services.audit import audit_record
 from annotation.states import assignment_move
 from annotation.users import User
@@ -34,11 +34,12 @@ def ranking_submit(
     rationale: str = "",
     rewrite: Rewrite | None = None,
     duration_ms: int | None = None,
+    method: str = FULL,
     origin: RankingOrigin = RankingOrigin.PERSON,
 ) -> Ranking:
     """answer_submit with the answer's parts by name."""
     answer = Answer(
-        groups, strengths, none_acceptable, flags or {}, ratings or {}, spans, rationale, rewrite, duration_ms
+        groups, strengths, none_acceptable, flags or {}, ratings or {}, spans, rationale, rewrite, duration_ms, method
     )
     return answer_submit(assignment=assignment, answer=answer, origin=origin)
 
@@ -143,4 +144,5 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         "rationale": answer.rationale,
         "rewrite": asdict(answer.rewrite) if answer.rewrite else None,
         "duration_ms": answer.duration_ms,
+        "method": answer.method,
     }

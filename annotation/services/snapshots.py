@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from math import comb
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -14,6 +15,7 @@ from annotation.agreement import agreement
 from annotation.exceptions import Conflict
 from annotation.models import Completion, Project, Ranking, Snapshot
 from annotation.provenance import code_version
+from annotation.ranking import FULL
 from annotation.selectors import rankings_for_quality
 from annotation.services.audit import audit_record
 from annotation.snapshots import ROWS_AT_ONCE, canonical_groups, folder_of, folder_write, pseudonym
@@ -72,13 +74,14 @@ def _lines(project: Project) -> Iterator[bytes]:
             "none_acceptable": ranking.none_acceptable,
             **canonical_groups(texts, ranking.groups),
         }
+        if ranking.method != FULL:  # only then, so that what was frozen before there were methods keeps its hash
+            line["method"] = ranking.method
         yield json.dumps(line, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _manifest(project: Project, lines: Sequence[bytes], sha256: str) -> dict[str, Any]:
     rows = [json.loads(line) for line in lines]
     origins = Counter(Ranking.objects.training().filter(project=project).values_list("origin", flat=True))
-    sizes = [sum(map(len, row["groups"])) for row in rows]
     found = agreement(rankings_for_quality(project))
     return {
         "format": 1,
@@ -90,7 +93,7 @@ def _manifest(project: Project, lines: Sequence[bytes], sha256: str) -> dict[str
         "filters": {"revisions": "current", "origins": "all"},
         "counts": {
             "rankings": len(rows),
-            "pairs": sum(size * (size - 1) // 2 for size in sizes),
+            "pairs": sum(map(_pairs, rows)),
             "prompts": len({row["prompt"] for row in rows}),
             "annotators": len({row["annotator"] for row in rows}),
             "none_acceptable": sum(row["none_acceptable"] for row in rows),
@@ -100,6 +103,12 @@ def _manifest(project: Project, lines: Sequence[bytes], sha256: str) -> dict[str
         },
         "agreement": asdict(found),
     }
+
+
+def _pairs(row: dict[str, Any]) -> int:
+    """How many pairs a line decides: all, but of best and worst alone those of the middle."""
+    sizes = [len(group) for group in row["groups"]]
+    return comb(sum(sizes), 2) - (sum(comb(size, 2) for size in sizes) if "method" in row else 0)
 
 
 def _backends(project: Project) -> dict[str, int]:

@@ -332,3 +332,10 @@ def test_alpha_of_the_dialogue_ratings_lies_near_its_rule_of_thumb() -> None:
     assert found.alpha is not None
     assert found.alpha.low < found.alpha.value < found.alpha.high
     assert 0.3 < found.alpha.value < 0.6
+
+
+def test_what_best_and_worst_leave_open_is_no_tie() -> None:
+    groups = ((1,), (2, 3, 4), (5,))
+    table = pair_outcomes([Ranked(1, "alice", groups, best_worst=True), Ranked(1, "bob", groups)])
+    assert np.bincount(table.ranking).tolist() == [7, 10]
+    assert (table.outcome[table.ranking == 0] != 0).all()

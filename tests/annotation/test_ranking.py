@@ -142,3 +142,22 @@ def test_a_ranking_weighs_one_and_decides_every_pair_once(order, cuts):
     assert sum(pair.weight for pair in pairs) == pytest.approx(1)
     assert all(pair.tie == (level[pair.chosen] == level[pair.rejected]) for pair in pairs)
     assert all(level[pair.chosen] <= level[pair.rejected] for pair in pairs)
+
+
+@pytest.mark.parametrize("groups", [((3,), (1,), (4,), (2,)), ((3, 1), (4,), (2,)), ((3,), (1, 4, 2)), ()])
+def test_best_and_worst_are_one_each(groups):
+    assert "three groups" in refused(groups, method="best_worst")["method"][0]
+
+
+def test_best_and_worst_need_four_and_a_known_method():
+    check(method="best_worst")
+    check((), none_acceptable=True, method="best_worst")
+    assert "no method" in refused(method="guess")["method"][0]
+    with pytest.raises(InvalidRanking, match="4 completions or more"):
+        answer_check(Answer(((1,), (2,), (3,)), method="best_worst"), completions={1: "", 2: "", 3: ""}, criteria=[])
+
+
+def test_best_and_worst_decide_nothing_between_the_others():
+    pairs = pairs_of(Answer(((3,), (1, 4, 5), (2,)), method="best_worst"))
+    assert {(pair.chosen, pair.rejected) for pair in pairs} == {(3, 1), (3, 4), (3, 5), (3, 2), (1, 2), (4, 2), (5, 2)}
+    assert {(pair.tie, pair.weight) for pair in pairs} == {(False, 1 / 7)}

@@ -103,7 +103,7 @@ def test_the_parquet_file_holds_the_same(project, alice):
     ranked(project, alice)
     snapshot = snapshot_freeze(project=project, actor=None)
     table = pyarrow.parquet.read_table(folder_of(snapshot.path) / "rankings.parquet")
-    assert table.to_pylist() == lines(snapshot)
+    assert table.to_pylist() == [{"method": None} | line for line in lines(snapshot)]
 
 
 def test_the_manifest_counts(project, alice, bob):
@@ -183,3 +183,12 @@ def test_another_projects_labels_are_not_in_it(project, alice):
     other = Project.objects.create(slug="other", name="Other", split_salt="other")
     ranked(other, get_user_model().objects.get(username="bob"))
     assert snapshot_freeze(project=project, actor=None).rankings == 1
+
+
+def test_best_and_worst_are_named_so_and_only_they(project, alice):
+    groups = ((0,), (1, 2), (3,))
+    ranked(project, alice, groups=groups)
+    ranked(project, alice, groups=groups, method="best_worst")
+    snapshot = snapshot_freeze(project=project, actor=None)
+    assert sorted("method" in line for line in lines(snapshot)) == [False, True]
+    assert snapshot.manifest["counts"]["pairs"] == 6 + 5

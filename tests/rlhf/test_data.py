@@ -229,3 +229,11 @@ def test_a_window_of_a_text_is_refused_by_its_line(tmp_path: Path) -> None:
     path = _write(tmp_path / "p.jsonl", {"prompt": TALK}, {"prompt": "a text"})
     with pytest.raises(DataError, match=r"p\.jsonl, line 2: a window of 1 turns needs"):
         read_prompts(path, PromptFormat(window=1))
+
+
+def test_of_best_and_worst_the_others_were_not_compared(tmp_path: Path) -> None:
+    row = RANKING | {"completions": ["a", "b", "c", "d"], "groups": [[2], [0, 1], [3]], "strengths": None}
+    (ranking,) = read_rankings(_write(tmp_path / "r.jsonl", row | {"method": "best_worst"}))
+    assert pairs_of(ranking) == [(2, 0, False), (2, 1, False), (2, 3, False), (0, 3, False), (1, 3, False)]
+    with pytest.raises(DataError, match="method must be"):
+        read_rankings(_write(tmp_path / "r.jsonl", row | {"method": "guess"}))

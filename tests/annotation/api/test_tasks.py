@@ -43,7 +43,7 @@ def test_next_shows_them_in_the_stored_order(shown):
 
 def test_next_is_blind(shown):
     assert set(shown) == {
-        "task", "lease_expires", "prompt", "completions", "criteria", "draft", "draft_saved_at",
+        "task", "lease_expires", "prompt", "turns", "completions", "method", "criteria", "draft", "draft_saved_at",
     }  # fmt: skip
     assert all(set(one) == {"id", "text"} for one in shown["completions"])
 
@@ -255,3 +255,31 @@ def test_progress_counts_mine_and_everybodys(api, project, alice, bob):
 def test_other_completions_of_the_prompt_are_not_shown(api, task):
     CompletionFactory(prompt=task.prompt, text="Not in the task.")
     assert "Not in the task." not in json.dumps(api.post(NEXT).json())
+
+
+def test_a_conversation_comes_as_its_turns(api, project):
+    turns = [{"speaker": "user", "text": "Hi"}, {"speaker": "assistant", "text": "Hello: you"}]
+    TaskFactory(project=project, prompt=PromptFactory(project=project, turns=turns))
+    shown = api.post(NEXT).json()
+    assert shown["turns"] == turns
+    rank(api, shown)
+    assert api.get("/api/v1/projects/dialogues/rankings/mine/").json()["results"][0]["turns"] == turns
+
+
+def test_best_and_worst_are_asked_of_five_and_make_no_ties(api, project):
+    project.best_worst = True
+    project.save()
+    TaskFactory(project=project, k=5)
+    shown = api.post(NEXT).json()
+    best, *middle, worst = [one["id"] for one in shown["completions"]]
+    assert shown["method"] == "best_worst"
+    answer = rank(api, shown, groups=[[best], middle, [worst]], method="best_worst")
+    assert answer.json()["pairs"] == 7  # 2K - 3
+    assert not PreferencePair.objects.filter(tie=True).exists()
+    assert Ranking.objects.get().method == "best_worst"
+
+
+def test_four_are_ordered_whatever_the_project_says(api, project, task):
+    project.best_worst = True
+    project.save()
+    assert api.post(NEXT).json()["method"] == "full"
