@@ -120,8 +120,7 @@ def _method_problems(answer: Answer, completions: Mapping[int, str]) -> Iterable
     if answer.method != BEST_WORST or (not answer.groups and answer.none_acceptable):
         return
     if len(completions) < LEAST_FOR_BEST_WORST:
-        count = len(completions)
-        yield f"Best and worst are asked of {LEAST_FOR_BEST_WORST} completions or more; this task has {count}."
+        yield f"Best and worst need {LEAST_FOR_BEST_WORST} completions or more; this task has {len(completions)}."
     sizes = [len(group) for group in answer.groups]
     if len(sizes) != 3 or (sizes[0], sizes[2]) != (1, 1):
         yield f"Best and worst are three groups: the best, all others, the worst; here they hold {sizes}."

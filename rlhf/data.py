@@ -83,7 +83,7 @@ def read_completions(path: Path | str) -> dict[str, list[str]]:
 
 
 def pairs_of(ranking: Ranking) -> list[tuple[int, int, bool]]:
-    """All pairs (i, j, tie) of completions that were compared: i stands above j, or beside it when ``tie``, i first."""
+    """All pairs (i, j, tie) that were compared: i stands above j, or beside it when ``tie`` (then i comes first)."""
     place = {index: level for level, group in enumerate(ranking.groups) for index in group}
     order = [index for group in ranking.groups for index in group]
     pairs = [(i, j, place[i] == place[j]) for rank, i in enumerate(order) for j in order[rank + 1 :]]

@@ -36,6 +36,16 @@ export class Api {
     return this.send("POST", `tasks/${task}/ranking/`, answer, { key });
   }
 
+  /** More time for a task in hand: {lease_expires}. */
+  renew(task) {
+    return this.send("POST", `tasks/${task}/renew/`);
+  }
+
+  /** Give a task back to the others. */
+  release(task, { keepalive = false } = {}) {
+    return this.send("POST", `tasks/${task}/release/`, undefined, { keepalive });
+  }
+
   /** Your own current rankings, newest first: {results: […]}. */
   mine(project, count) {
     return this.send("GET", `projects/${project}/rankings/mine/?page_size=${count}`);

@@ -1,26 +1,61 @@
 // Two clocks: what is left of the lease, and how long the task was looked at.
+const TICK_MS = 1000;
+const WARNING_MS = 120_000;
+const ACTIVE_MS = 60_000;
+const ASK_AGAIN_MS = 20_000;
 
 export class LeaseClock {
-  constructor(field) {
-    this.field = field;
-    this.ends = null;
-    setInterval(() => this.draw(), 1000);
+  /** `renew` asks for more time and says why there is none; `tell` is called with "soon", "over" or null. */
+  constructor(field, { renew, tell }) {
+    Object.assign(this, { field, renew, tell, ends: null, length: 0, told: null, seen: 0, asked: -Infinity });
+    for (const name of ["keydown", "pointerdown", "pointermove", "wheel", "touchstart"]) {
+      document.addEventListener(name, () => this.act(), { capture: true, passive: true });
+    }
+    setInterval(() => this.tick(), TICK_MS);
   }
 
   set(expires) {
     this.ends = expires ? Date.parse(expires) : null;
+    this.length = Math.max(this.length, this.left); // as long as leases are here
     this.draw();
+  }
+
+  /** Somebody is at work: a lease that was about to end is kept at once. */
+  act() {
+    this.seen = Date.now();
+    if (this.told === "soon") this.keep();
+  }
+
+  tick() {
+    // Renewed while somebody works, from the half of it on; a tab that nobody looks at lets it run out.
+    if (this.ends !== null && this.left < this.length / 2 && Date.now() - this.seen < ACTIVE_MS) this.keep();
+    this.draw();
+  }
+
+  keep() {
+    if (this.left <= 0 || Date.now() - this.asked < ASK_AGAIN_MS) return;
+    this.asked = Date.now();
+    this.renew();
+  }
+
+  /** Milliseconds. */
+  get left() {
+    return this.ends === null ? 0 : this.ends - Date.now();
   }
 
   draw() {
     this.field.hidden = this.ends === null;
+    const warning = Math.min(WARNING_MS, this.length / 4);
+    const now = this.ends === null ? null : this.left <= 0 ? "over" : this.left <= warning ? "soon" : null;
+    if (now !== this.told) {
+      this.told = now;
+      this.tell(now);
+    }
     if (this.ends === null) return;
-    const left = Math.round((this.ends - Date.now()) / 1000);
-    this.field.classList.toggle("late", left < 120);
-    const rest = Math.max(left, 0);
-    const text = `${Math.floor(rest / 60)}:${String(rest % 60).padStart(2, "0")}`;
-    this.field.textContent = left > 0 ? `Lease ${text}` : "Lease over";
-    this.field.title = left > 0 ? "Time until this task goes back to the others" : "It may go to others; until then it can be submitted";
+    const rest = Math.max(Math.round(this.left / 1000), 0);
+    this.field.classList.toggle("late", now !== null);
+    this.field.textContent = rest > 0 ? `Lease ${Math.floor(rest / 60)}:${String(rest % 60).padStart(2, "0")}` : "Lease over";
+    this.field.title = rest > 0 ? "Time until this task goes back to the others; it is renewed while you work" : "It may go to others; until then it can be submitted";
   }
 }
 

@@ -1,5 +1,5 @@
 // What lies on the annotator's desk: tasks come, submissions go, and the page says how that stands.
-import { Api } from "./api.js";
+import { Api, Refused } from "./api.js";
 import { LeaseClock, Stopwatch } from "./clock.js";
 import { timeOfDay } from "./dom.js";
 import { Drafts } from "./drafts.js";
@@ -7,7 +7,7 @@ import { Notices } from "./notices.js";
 import { Progress } from "./progress.js";
 import { Queue } from "./queue.js";
 import { Reopened } from "./reopened.js";
-import { renderSource } from "./source.js";
+import { Source, sourceText } from "./source.js";
 import * as ranking from "./state.js";
 import { Store } from "./store.js";
 import { Supply } from "./supply.js";
@@ -31,7 +31,8 @@ export class Desk {
     this.reopened = new Reopened(this.api, this.queue, project);
     this.progress = new Progress(root);
     this.notices = new Notices(root);
-    this.clock = new LeaseClock(this.find("#rank-lease"));
+    this.source = new Source(this.find("#rank-source"), this.find("#rank-fold"), this.store);
+    this.clock = new LeaseClock(this.find("#rank-lease"), { renew: () => this.renew(), tell: (what) => this.leaseTold(what) });
     this.watch = new Stopwatch();
     this.queue.addEventListener("sent", ({ detail }) => this.sent(detail));
     this.queue.addEventListener("refused", ({ detail }) => this.refused(detail));
@@ -40,6 +41,8 @@ export class Desk {
       if (!this.task && this.queue.length === 0) this.refill();
     });
     window.addEventListener("online", () => this.begin());
+    window.addEventListener("pagehide", () => this.supply.giveBack());
+    window.addEventListener("pageshow", (event) => event.persisted && this.begin());
   }
 
   async begin() {
@@ -50,12 +53,14 @@ export class Desk {
   show(task, state, spent) {
     const draft = state ? null : this.drafts.of(task);
     this.task = task;
-    this.state = state ?? ranking.fromDraft(task.completions.map(({ id }) => id), draft);
+    this.state = state ?? ranking.fromDraft(task.completions.map(({ id }) => id), draft, task.method);
     this.mode = null;
     this.rating = Object.keys(this.state.ratings).length > 0 || (this.rating && this.cards.criteria.length > 0);
     this.watch.reset(spent ?? draft?.spent ?? 0);
-    renderSource(this.find("#rank-source"), task.prompt);
-    this.cards.show(task, this);
+    this.source.show(task);
+    this.cards.show(task);
+    this.mark();
+    this.asked();
     this.clock.set(this.reopened.current ? null : task.lease_expires);
     this.saved(draft ? "draft" : "");
     this.notices.work();
@@ -64,6 +69,20 @@ export class Desk {
     this.find("#rank-source").scrollTop = 0;
     this.find("#rank-cards").scrollTop = 0;
     window.scrollTo(0, 0);
+  }
+
+  /** Mark what completions add to the source and leave out, or nothing. */
+  mark() {
+    this.source.mark(this.marked);
+    this.cards.mark(sourceText(this.task), this.marked ? this.source.facts() : null);
+  }
+
+  /** Say what is asked: an order, the better of two, or the best and the worst. */
+  asked() {
+    const { kind } = this.state;
+    this.root.dataset.kind = kind;
+    this.find("#rank-ask").textContent = { order: "best first", pair: "which is better?", extremes: "the best, then the worst" }[kind];
+    this.find("#rank-none").textContent = kind === "pair" ? "Both bad" : "None acceptable";
   }
 
   rest(title, text, actions) {
@@ -93,8 +112,9 @@ export class Desk {
     this.connection();
     if (this.reopened.current) return;
     if (task === null) return this.task && ranking.touched(this.state) ? undefined : this.finished();
-    if (task.task === this.task?.task) this.clock.set(task.lease_expires);
+    if (task.task === this.task?.task) this.leased(task.lease_expires);
     else if (!this.task || !ranking.touched(this.state)) this.show(task);
+    else return this.supply.keep(task); // the lease of what is on the screen is over
     this.root.dataset.ahead = (await this.supply.prefetch(task.task)) ? "ready" : "";
   }
 
@@ -122,6 +142,50 @@ export class Desk {
     this.rest(title, `${mine} ${next} This page looks again by itself.`, actions);
   }
 
+  // -- The lease ----------------------------------------------------------------------------------
+
+  leased(expires) {
+    this.task.lease_expires = expires;
+    this.clock.set(expires);
+  }
+
+  /** More time for the task on the screen; null, or why there is none. */
+  async renew() {
+    const { task } = this.task;
+    try {
+      const before = this.task.lease_expires;
+      const { lease_expires: expires } = await this.api.renew(task);
+      if (this.task?.task === task && !this.reopened.current) this.leased(expires);
+      return expires === before ? "It was held as long as one may." : null;
+    } catch (error) {
+      return error instanceof Refused ? error.message : "No connection.";
+    }
+  }
+
+  /** `what` is "soon", "over" or null: how it stands with the lease. */
+  leaseTold(what) {
+    const { lease } = this.notices;
+    if (what === null || !this.task) return lease.show(null);
+    if (what === "soon") {
+      const keep = async () => {
+        const problem = await this.renew();
+        if (problem) toast(`The task could not be kept longer. ${problem}`, "error");
+        else this.notices.say("The task is yours for longer.");
+      };
+      return lease.show("This task soon goes back to the others.", { actions: [{ label: "Keep it", run: keep }] });
+    }
+    if (!ranking.touched(this.state)) {
+      return this.rest("Are you still there?", "The task that was here went back to the others.", [{ label: "Go on", run: () => this.begin() }]);
+    }
+    const another = { label: "Take another task", run: () => this.another() };
+    lease.show("The lease is over. Your work is kept, and counts if you submit it before somebody else takes the task.", { actions: [another] });
+  }
+
+  another() {
+    this.rest("Loading the next task", "One moment.");
+    this.refill();
+  }
+
   // -- The server's answers -----------------------------------------------------------------------
 
   sent({ item, answer }) {
@@ -140,13 +204,13 @@ export class Desk {
     const kept = waiting === 0 ? "" : ` ${waiting === 1 ? "One answer waits" : `${waiting} answers wait`} in this browser and will be sent.`;
     if (problem === "logged-out") {
       const href = `${this.root.dataset.login}?next=${encodeURIComponent(location.pathname)}`;
-      this.notices.show(`You are logged out.${kept}`, { actions: [{ label: "Log in", href }] });
+      this.notices.banner.show(`You are logged out.${kept}`, { actions: [{ label: "Log in", href }] });
     } else if (problem === "offline") {
-      this.notices.show(`No connection.${kept}`, { actions: [{ label: "Try again", run: () => this.begin() }] });
+      this.notices.banner.show(`No connection.${kept}`, { actions: [{ label: "Try again", run: () => this.begin() }] });
     } else if (this.reopened.current) {
       const text = `You are changing ${this.reopened.title}. Enter saves a new version.`;
-      this.notices.show(text, { kind: "info", actions: [{ label: "Leave it as it was", run: () => this.leaveReopened() }] });
-    } else this.notices.show(null);
+      this.notices.banner.show(text, { kind: "info", actions: [{ label: "Leave it as it was", run: () => this.leaveReopened() }] });
+    } else this.notices.banner.show(null);
   }
 
   saved(text) {

@@ -8,10 +8,13 @@ const NAMED = {
   0: ["none"],
   x: ["mode", "flag"],
   e: ["mode", "rewrite"],
+  u: ["strike"],
   s: ["skip"],
   r: ["ratings"],
   h: ["marks"],
   g: ["guidelines"],
+  l: ["recent"],
+  "/": ["find"],
   "?": ["keys"],
   Backspace: ["back"],
   Enter: ["submit"],
@@ -23,17 +26,22 @@ const ONCE = new Set(["submit", "digit", "skip", "back", "reopen"]);
 export const KEY_SHEET = [
   [["1", "…", "9"], "Place that completion, best first; the last one is implied"],
   [["Enter"], "Submit"],
+  [["1", "2", "="], "Of two: the better one, or equal; A and B do, too"],
+  [["1", "…", "9"], "Where only the best and the worst are asked for: the best, then the worst"],
   [["="], "The next one ties with the one before"],
   [[">"], "The next one is much worse than the one before (much better above)"],
   [["-"], "The next one is only slightly worse"],
   [["Backspace"], "Take the last move back"],
-  [["0"], "None is acceptable (again: take it back)"],
+  [["0"], "None is acceptable, or both are bad (again: take it back)"],
   [["x", "1…9"], "Flag a completion, with a reason"],
   [["e", "1…9"], "Rewrite a completion"],
+  [["u"], "Strike what is selected as unsupported (again: free it); without a selection, u and a digit select by keyboard"],
   [["s"], "Skip the task, with a reason"],
   [["Ctrl", "Z"], "Reopen your last submission; up to ten, one after another"],
   [["r"], "Rate on the project's criteria"],
-  [["h"], "Mark names and numbers that are not in the source"],
+  [["l"], "Your last ten submissions, to look at and to change"],
+  [["h"], "Mark names and numbers that a completion adds to the source or leaves out"],
+  [["/"], "Find in the source; Enter goes on, Esc comes back"],
   [["g"], "Guidelines"],
   [["?"], "This list"],
 ];
@@ -46,7 +54,7 @@ export function actionOf(event, count) {
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return null;
   if (event.key === "Enter" && event.target.closest("button, a, summary")) return null;
-  const digit = Number(event.key);
+  const digit = count === 2 && /^[ab]$/i.test(event.key) ? "ab".indexOf(event.key.toLowerCase()) + 1 : Number(event.key);
   const action = digit >= 1 && digit <= count ? ["digit", digit] : NAMED[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!action || (event.repeat && ONCE.has(action[0]))) return null;
   return action;

@@ -2,7 +2,9 @@
 import Sortable from "../vendor/sortable.js";
 import { el } from "./dom.js";
 import { SIGNS, SPOKEN, letter } from "./words.js";
-import { BETTER, complete, marksOf, placed, unplaced } from "./state.js";
+import { best, worst } from "./extremes.js";
+import { BETTER } from "./signs.js";
+import { complete, marksOf, placed } from "./state.js";
 
 export class Lane {
   /** `act` is called with ("move", id, position), ("cycle", boundary), ("shift", id, step) and ("remove", id). */
@@ -42,7 +44,16 @@ export class Lane {
   }
 
   update(state) {
+    this.list.hidden = state.kind === "pair"; // its order is the scale's (scale.js)
     const focused = this.list.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
+    const nodes = state.kind === "extremes" ? this.extremes(state) : this.order(state);
+    this.list.replaceChildren(...nodes);
+    const said = placed(state).length > 0;
+    this.list.setAttribute("aria-label", said ? "Your order, best first" : "Your order: nothing placed yet");
+    if (focused) this.list.querySelector(`[data-focus="${focused}"]`)?.focus();
+  }
+
+  order(state) {
     const full = complete(state) ?? state;
     const flat = full.groups.flat();
     const own = placed(state);
@@ -55,17 +66,22 @@ export class Lane {
       if (slot > 0) nodes.push(this.waiting(slot === flat.length ? state.pending : null));
       nodes.push(el("li", { class: "slot", "aria-hidden": "true" }));
     }
-    this.list.replaceChildren(...nodes);
-    this.list.setAttribute("aria-label", flat.length ? "Your order, best first" : "Your order: nothing placed yet");
-    if (focused) this.list.querySelector(`[data-focus="${focused}"]`)?.focus();
-    return unplaced(state).length;
+    return nodes;
+  }
+
+  /** The best, how many stand between, the worst. */
+  extremes(state) {
+    const place = (id, name) =>
+      id === undefined ? el("li", { class: "slot slot-named", "aria-hidden": "true" }, name) : this.chip(state, id, { implied: false, name });
+    const between = el("li", { class: "between muted" }, `> ${state.ids.length - 2} others >`);
+    return [place(best(state), "best"), between, place(worst(state), "worst")];
   }
 
   clear() {
     this.list.replaceChildren();
   }
 
-  chip(state, id, { implied }) {
+  chip(state, id, { implied, name: place = "" }) {
     const name = letter(state, id);
     const keydown = (event) => {
       const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
@@ -84,7 +100,7 @@ export class Lane {
         on: { keydown },
       },
       el("span", { class: "glyph" }, name),
-      el("span", { class: "sr-only" }, implied ? ", implied last" : ". Alt and arrow keys move it, Delete takes it out"),
+      el("span", { class: "sr-only" }, implied ? ", implied last" : `${place && `, ${place}`}. Alt and arrow keys move it, Delete takes it out`),
     );
     return el("li", { class: implied ? "chip implied" : "chip", data: { id } }, button);
   }

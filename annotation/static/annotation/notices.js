@@ -4,7 +4,8 @@ import { el } from "./dom.js";
 export class Notices {
   constructor(root) {
     this.live = root.querySelector("#rank-say");
-    this.banner = root.querySelector("#rank-banner");
+    this.banner = new Banner(root.querySelector("#rank-banner"));
+    this.lease = new Banner(root.querySelector("#rank-lease-banner"));
     this.empty = root.querySelector("#rank-empty");
   }
 
@@ -17,16 +18,6 @@ export class Notices {
     }, 30);
   }
 
-  /** A line above the task; null takes it away. `actions` are {label, run} or {label, href}. */
-  show(text, { kind = "warning", actions = [] } = {}) {
-    if (text === this.shown) return;
-    this.shown = text;
-    this.banner.hidden = text === null;
-    if (text === null) return;
-    this.banner.className = `notice notice-${kind} rank-banner`;
-    this.banner.replaceChildren(el("span", {}, text), el("span", { class: "rank-banner-actions" }, ...actions.map(button)));
-  }
-
   /** Instead of a task. */
   rest(title, text, actions = []) {
     this.empty.replaceChildren(el("h2", {}, title), el("p", {}, text), el("div", { class: "rank-actions" }, ...actions.map(button)));
@@ -35,6 +26,24 @@ export class Notices {
 
   work() {
     this.empty.hidden = true;
+  }
+}
+
+/** A line above the task. */
+class Banner {
+  constructor(box) {
+    this.box = box;
+    this.shown = null;
+  }
+
+  /** Null takes it away. `actions` are {label, run} or {label, href}. */
+  show(text, { kind = "warning", actions = [] } = {}) {
+    if (text === this.shown) return;
+    this.shown = text;
+    this.box.hidden = text === null;
+    if (text === null) return;
+    this.box.className = `notice notice-${kind} rank-banner`;
+    this.box.replaceChildren(el("span", {}, text), el("span", { class: "rank-banner-actions" }, ...actions.map(button)));
   }
 }
 

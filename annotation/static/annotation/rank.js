@@ -2,11 +2,14 @@
 // Where tasks come from and submissions go is the desk's part (desk.js).
 import { Cards } from "./cards.js";
 import { Desk } from "./desk.js";
-import { ask, fillKeySheet, toggleDrawer } from "./dialogs.js";
+import { ask, chooseRecent, fillKeySheet, toggleDrawer } from "./dialogs.js";
+import { Find } from "./find.js";
 import { actionOf } from "./keys.js";
 import { Lane } from "./lane.js";
+import { Scale } from "./scale.js";
 import * as ranking from "./state.js";
-import { LETTERS, announce, orderSpoken } from "./words.js";
+import * as pair from "./pair.js";
+import { LETTERS, announce, missing, orderSpoken } from "./words.js";
 import { toast } from "../kedge/toast.js";
 
 class Page extends Desk {
@@ -16,6 +19,10 @@ class Page extends Desk {
     const act = (name, ...rest) => this.act(name, ...rest);
     this.cards = new Cards(this.find("#rank-cards"), { criteria: JSON.parse(root.dataset.criteria), act });
     this.lane = new Lane(this.find("#rank-lane"), this.find("#rank-cards"), { act });
+    this.scale = new Scale(this.find("#rank-scale"), { act });
+    const say = (text) => this.notices.say(text);
+    this.finder = new Find(this.find("#rank-find"), this.source, { say, leave: () => this.root.focus() });
+    this.find("[data-act=marks]").setAttribute("aria-pressed", String(this.marked));
     this.listen();
   }
 
@@ -43,7 +50,7 @@ class Page extends Desk {
   // -- One method for each act ------------------------------------------------------------------
 
   act(name, ...rest) {
-    const free = { keys: 1, guidelines: 1, reopen: 1, marks: 1, escape: 1 };
+    const free = { keys: 1, guidelines: 1, reopen: 1, recent: 1, marks: 1, escape: 1 };
     if (this.opening || (!this.task && !free[name])) return;
     this[`on_${name}`.replaceAll("-", "_")](...rest);
   }
@@ -52,14 +59,23 @@ class Page extends Desk {
     const id = this.state.ids[digit - 1];
     if (id === undefined) return;
     if (this.mode) this.act(this.mode, id);
-    else if (ranking.isPlaced(this.state, id)) this.notices.say(`${LETTERS[digit - 1]} is placed already. Backspace takes the last one back.`);
+    else if (this.state.kind === "extremes" && ranking.submittable(this.state)) this.notices.say("Best and worst are said. Backspace takes the last back.");
+    else if (this.state.kind === "order" && ranking.isPlaced(this.state, id)) this.notices.say(`${LETTERS[digit - 1]} is placed already. Backspace takes the last one back.`);
     else this.change(ranking.place(this.state, id));
   }
 
   on_toggle(id) {
     if (this.mode) return this.act(this.mode, id);
     const { isPlaced, remove, place } = ranking;
+    if (this.state.kind === "pair") return this.change(pair.choiceOf(this.state)?.id === id ? pair.clear(this.state) : place(this.state, id));
     this.change(isPlaced(this.state, id) ? remove(this.state, id) : place(this.state, id));
+  }
+
+  /** Of two: the one at a place of the display order, by so much; the same again takes it back. */
+  on_choose(place, mark) {
+    const id = this.state.ids[place];
+    const now = pair.choiceOf(this.state);
+    this.change(now?.id === id && now.mark === mark ? pair.clear(this.state) : pair.choose(this.state, id, mark));
   }
 
   on_remove(id) {
@@ -104,12 +120,19 @@ class Page extends Desk {
     this.marked = !this.marked;
     this.store.set("marked", this.marked);
     this.find("[data-act=marks]").setAttribute("aria-pressed", String(this.marked));
-    if (this.task) this.cards.mark(this.task, this);
+    if (!this.task) return;
+    this.mark();
+    this.draw();
+    this.notices.say(this.marked ? "Names and numbers are marked." : "Nothing is marked.");
+  }
+
+  on_find() {
+    this.finder.focus();
   }
 
   on_mode(mode) {
     this.mode = this.mode === mode ? null : mode;
-    this.notices.say(this.mode ? `Which one? Press its digit to ${mode} it.` : "");
+    this.notices.say(this.mode ? `Which one? Press its digit to ${mode.replace("_", " ")} it.` : "");
     this.draw();
   }
 
@@ -125,6 +148,39 @@ class Page extends Desk {
     const given = await ask(this.find("#rank-flag"), { title: `Flag ${name}`, canClear: Boolean(this.state.flags[id]) });
     if (given) this.change(ranking.flag(this.state, id, [given.reason, given.note].filter(Boolean).join(": ").slice(0, 200)));
     else this.draw();
+  }
+
+  /** Strike what is selected; without a selection, ask in which text to select. */
+  on_strike(id) {
+    const selected = this.cards.selected();
+    if (selected && (id === undefined || selected.id === id)) {
+      document.getSelection().removeAllRanges();
+      return this.struck(selected.id, selected);
+    }
+    if (id === undefined) return this.on_mode("strike_in");
+    this.on_strike_in(id);
+  }
+
+  on_strike_in(id) {
+    this.mode = null;
+    this.draw();
+    this.cards.pick(id, (part) => {
+      this.root.focus();
+      if (part && this.task) this.struck(id, part);
+    });
+  }
+
+  struck(id, { start, end }) {
+    const { original, letter } = this.cards.cards.get(id);
+    const before = this.state.spans.length;
+    this.change(ranking.strike(this.state, id, original, start, end));
+    const done = this.state.spans.length < before ? "Freed" : "Struck";
+    this.notices.say(`${done} in ${letter}: ${original.slice(start, end)}`);
+  }
+
+  on_unstrike(span) {
+    this.change(ranking.unstrike(this.state, span));
+    this.notices.say("Freed.");
   }
 
   on_rewrite(id) {
@@ -184,22 +240,34 @@ class Page extends Desk {
   }
 
   incomplete() {
-    const rest = ranking.unplaced(this.state).map((id) => LETTERS[this.state.ids.indexOf(id)]);
-    const text = ranking.touched(this.state) ? `Not placed yet: ${rest.join(", ")}.` : "Place the best one first: press its digit, or click it.";
-    toast(text);
+    toast(missing(this.state));
   }
 
   /** Keys typed while the submission is fetched are meant for it: they wait, and never reach the task on the screen. */
-  async on_reopen() {
+  on_reopen() {
+    return this.open(this.reopened.next());
+  }
+
+  /** The list of the last ten, from which one is opened. */
+  async on_recent() {
+    const dialog = this.find("#rank-recent");
+    const last = await this.reopened.last();
+    if (last === null || last.length === 0) return toast(last ? "You have submitted nothing yet." : this.reopened.problem);
+    if (document.querySelector("dialog[open]")) return;
+    const index = await chooseRecent(dialog, last);
+    if (index !== null) await this.open(this.reopened.open(index));
+  }
+
+  async open(wanted) {
     const first = !this.reopened.current;
     this.opening = true;
-    const found = await this.reopened.next();
+    const found = await wanted;
     this.opening = false;
     const typed = this.typed.splice(0);
     if (!found) return toast(this.reopened.problem);
     if (first && this.task) this.held = { task: this.task, state: this.state, spent: this.watch.value };
     const ids = found.task.completions.map(({ id }) => id);
-    this.show(found.task, ranking.fromDraft(ids, found.body), found.body.duration_ms ?? 0);
+    this.show(found.task, ranking.fromDraft(ids, found.body, found.body.method), found.body.duration_ms ?? 0);
     this.connection();
     this.notices.say("Reopened. Enter saves the change, Escape leaves it as it was.");
     for (const action of typed) {
@@ -237,12 +305,13 @@ class Page extends Desk {
   draw() {
     this.cards.update(this.state, this);
     this.lane.update(this.state);
+    this.scale.update(this.state);
     const ready = ranking.submittable(this.state);
     this.find("[data-act=submit]").classList.toggle("ready", ready);
     this.find("[data-act=none]").setAttribute("aria-pressed", String(this.state.none));
     this.find("[data-act=ratings]")?.setAttribute("aria-pressed", String(this.rating));
     this.root.classList.toggle("choosing", this.mode !== null);
-    this.find("#rank-mode").textContent = { flag: "Flag: which one?", rewrite: "Rewrite: which one?" }[this.mode] ?? "";
+    this.find("#rank-mode").textContent = { flag: "Flag: which one?", rewrite: "Rewrite: which one?", strike_in: "Strike: in which one?" }[this.mode] ?? "";
     const rationale = this.find("#rank-rationale");
     if (rationale.value !== this.state.rationale) rationale.value = this.state.rationale;
   }

@@ -1,5 +1,6 @@
 // One of the last ten submissions, opened again: those that still wait in this browser first.
 import { Refused } from "./api.js";
+import { timeOfDay } from "./dom.js";
 
 const LAST = 10;
 
@@ -9,30 +10,33 @@ export class Reopened {
   }
 
   /** The submission before the one that is open (or the last): {task, body}, or null with `problem` set. */
-  async next() {
-    const index = this.current ? this.index + 1 : 0;
+  next() {
+    return this.open(this.current ? this.index + 1 : 0);
+  }
+
+  /** The last but `index` submission: {task, body}, or null with `problem` set. */
+  async open(index) {
     if (index >= LAST) return this.none("Only the last ten can be reopened here.");
-    const waiting = this.queue.items.filter((item) => item.kind === "submit").reverse();
-    const found = index < waiting.length ? this.waiting(waiting[index]) : await this.stored(index - waiting.length);
+    const found = await this.last();
     if (!found) return null;
-    Object.assign(this, { current: found, index });
-    return found;
+    if (!found[index]) return this.none(index === 0 ? "You have submitted nothing yet." : "There is nothing before this one.");
+    Object.assign(this, { current: found[index], index });
+    return found[index];
   }
 
-  waiting(item) {
-    return { task: item.shown, body: item.body, ranking: null, at: item.at };
-  }
-
-  async stored(index) {
-    let rankings;
+  /** The last ten, newest first: [{task, body, ranking, at}], those that wait to be sent without a ranking's number. */
+  async last() {
+    const waiting = this.queue.items.filter((item) => item.kind === "submit").reverse();
+    const mine = waiting.map((item) => ({ task: item.shown, body: item.body, ranking: null, at: item.at }));
+    if (mine.length >= LAST) return mine.slice(0, LAST);
     try {
-      ({ results: rankings } = await this.api.mine(this.project, LAST));
+      const { results } = await this.api.mine(this.project, LAST);
+      const stored = results.map((one) => ({ task: one, body: one, ranking: one.ranking, at: Date.parse(one.created_at) }));
+      return [...mine, ...stored].slice(0, LAST);
     } catch (error) {
+      if (mine.length > 0 && !(error instanceof Refused)) return mine;
       return this.none(error instanceof Refused ? error.message : "No connection: your submissions cannot be read.");
     }
-    const ranking = rankings[index];
-    if (!ranking) return this.none(index === 0 ? "You have submitted nothing yet." : "There is nothing before this one.");
-    return { task: ranking, body: ranking, ranking: ranking.ranking, at: Date.parse(ranking.created_at) };
   }
 
   none(problem) {
@@ -41,8 +45,7 @@ export class Reopened {
   }
 
   get title() {
-    const time = new Date(this.current.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    return `your ranking of ${time}`;
+    return `your ranking of ${timeOfDay(new Date(this.current.at)).slice(0, 5)}`;
   }
 
   /** False when it was sent just now and has to be opened once more. */

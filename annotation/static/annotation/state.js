@@ -4,24 +4,30 @@
 //   groups     [[id, …], …] best first; two or more ids in a group are a tie
 //   strengths  one for each boundary between groups: 1 slightly better, 2 better, 3 much better
 //   pending    "=" (tie), 1, 3 or null: how the next one stands to the one before it
+//   kind       "order"; "pair" of two completions (pair.js); "extremes", best and worst alone (extremes.js)
 //   none       none of them is acceptable
+//   spans      [{completion, start, end, label}] struck as unsupported, in code points (spans.js)
 //   flags      {id: reason}    ratings {criterion: {id: 1…5}}    rewrite {completion, text} or null
 //   past       earlier {groups, strengths, pending}, for Backspace
 
-export const BETTER = 2;
-export const MUCH = 3;
-export const SLIGHTLY = 1;
-const PAST = 50;
+import * as extremes from "./extremes.js";
+import * as pair from "./pair.js";
+import { BETTER, MUCH, SLIGHTLY, remember } from "./signs.js";
 
-export function start(ids) {
+export { strike, unstrike } from "./spans.js";
+
+/** `method` is the task's: "full" or "best_worst". */
+export function start(ids, method = "full") {
   return {
     ids: [...ids],
+    kind: ids.length === 2 ? "pair" : method === "best_worst" ? "extremes" : "order",
     groups: [],
     strengths: [],
     pending: null,
     none: false,
     flags: {},
     ratings: {},
+    spans: [],
     rewrite: null,
     rationale: "",
     past: [],
@@ -39,6 +45,7 @@ export function touched(state) {
     state.none ||
     state.rewrite !== null ||
     state.rationale !== "" ||
+    state.spans.length > 0 ||
     Object.keys(state.flags).length > 0 ||
     Object.keys(state.ratings).length > 0
   );
@@ -46,6 +53,7 @@ export function touched(state) {
 
 /** The ranking with the last completion implied; null while it is not complete. */
 export function complete(state) {
+  if (state.kind === "extremes") return extremes.complete(state);
   const rest = unplaced(state);
   if (state.groups.length === 0 || rest.length > 1) return null;
   return rest.length === 0 ? order(state) : order(append(state, rest[0]));
@@ -55,11 +63,6 @@ export function complete(state) {
 export const submittable = (state) => complete(state) !== null || (state.none && state.groups.length === 0);
 
 const order = ({ groups, strengths }) => ({ groups, strengths });
-
-function remember(state) {
-  const { groups, strengths, pending } = state;
-  return { ...state, past: [...state.past, { groups, strengths, pending }].slice(-PAST) };
-}
 
 /** Put a completion after the last one, as `pending` says. */
 function append(state, id) {
@@ -73,19 +76,23 @@ function append(state, id) {
 
 /** Place a completion last. Unchanged when it is placed already. */
 export function place(state, id) {
+  if (state.kind === "pair") return pair.choose(state, id);
   if (!state.ids.includes(id) || isPlaced(state, id)) return state;
-  return append(remember(state), id);
+  return state.kind === "extremes" ? extremes.place(state, id) : append(remember(state), id);
 }
 
 /** Say how the next completion stands to the last placed one; the same sign again takes it back. */
 export function relate(state, sign) {
-  if (state.groups.length === 0 || unplaced(state).length === 0) return state;
+  if (state.kind === "pair") return pair.relate(state, sign);
+  if (state.kind === "extremes" || state.groups.length === 0 || unplaced(state).length === 0) return state;
   return { ...remember(state), pending: state.pending === sign ? null : sign };
 }
 
 /** Take a completion out of the order. */
 export function remove(state, id) {
   if (!isPlaced(state, id)) return state;
+  if (state.kind === "pair") return pair.clear(state);
+  if (state.kind === "extremes") return extremes.remove(state, id);
   return without(remember(state), id);
 }
 
@@ -102,6 +109,7 @@ function without(state, id) {
 /** Move (or place) a completion to a position among the placed ones; inside a tie it joins the tie. */
 export function moveTo(state, id, position) {
   if (!state.ids.includes(id)) return state;
+  if (state.kind === "extremes") return extremes.moveTo(state, id, position);
   const before = remember(state);
   const rest = isPlaced(state, id) ? without(before, id) : before;
   const flat = rest.groups.flat();
@@ -120,6 +128,7 @@ export function moveTo(state, id, position) {
 export function shift(state, id, step) {
   const at = state.groups.findIndex((group) => group.includes(id));
   if (at < 0) return state;
+  if (state.kind === "extremes") return extremes.moveTo(state, id, step < 0 ? 0 : 1);
   const flat = placed(state);
   if (state.groups[at].length > 1) {
     const rest = without(remember(state), id);
@@ -173,7 +182,8 @@ function fromMarks(flat, marks) {
 /** Take the last move back. */
 export function back(state) {
   // A draft comes without its past: then the last one placed is taken out.
-  if (state.past.length === 0) return state.groups.length > 0 ? without(state, placed(state).at(-1)) : state;
+  const last = placed(state).at(-1);
+  if (state.past.length === 0) return last === undefined ? state : { ...remove(state, last), past: [] };
   return { ...state, ...state.past.at(-1), past: state.past.slice(0, -1) };
 }
 
@@ -209,24 +219,27 @@ export function answer(state) {
     none_acceptable: state.none,
     flags: state.flags,
     ratings: state.ratings,
-    spans: [],
+    spans: state.spans,
     rationale: state.rationale,
     rewrite: state.rewrite,
+    method: state.kind === "extremes" ? "best_worst" : "full",
   };
 }
 
-/** What is kept as a draft: everything but the ids, which the task gives. */
-export function toDraft({ ids: _, past: __, ...rest }) {
+/** What is kept as a draft: everything but what the task gives. */
+export function toDraft({ ids: _, kind: __, past: ___, ...rest }) {
   return rest;
 }
 
 /** A state from a task's ids and a draft or an answer; what does not fit the ids is dropped. */
-export function fromDraft(ids, draft) {
-  const fresh = start(ids);
+export function fromDraft(ids, draft, method) {
+  const fresh = start(ids, method);
   if (!draft || typeof draft !== "object") return fresh;
-  const { groups = [], strengths, pending = null, ratings, flags, rationale, rewrite: text } = draft;
-  const flat = groups.flat();
-  if (new Set(flat).size !== flat.length || flat.some((id) => !ids.includes(id))) return fresh;
+  const { strengths, pending = null, ratings, flags, spans, rationale, rewrite: text } = draft;
+  const groups = fresh.kind === "extremes" ? extremes.groupsOf(draft.groups ?? []) : (draft.groups ?? []);
+  const flat = groups?.flat() ?? [];
+  if (groups === null || new Set(flat).size !== flat.length || flat.some((id) => !ids.includes(id))) return fresh;
+  if (fresh.kind === "pair" && flat.length === 1) return fresh;
   return {
     ...fresh,
     groups,
@@ -235,6 +248,7 @@ export function fromDraft(ids, draft) {
     none: Boolean(draft.none ?? draft.none_acceptable),
     flags: flags ?? {},
     ratings: ratings ?? {},
+    spans: (spans ?? []).filter((span) => ids.includes(span.completion)),
     rationale: rationale ?? "",
     rewrite: text && ids.includes(text.completion) ? text : null,
   };

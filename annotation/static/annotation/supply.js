@@ -14,6 +14,17 @@ export class Supply {
     return task?.task === current ? null : task;
   }
 
+  /** A task that the server handed out while another one is on the screen: it is the next one. */
+  keep(task) {
+    this.ahead = task;
+  }
+
+  /** The page is left: what was fetched ahead goes back to the others at once. */
+  giveBack() {
+    if (this.ahead) this.api.release(this.ahead.task, { keepalive: true }).catch(() => {});
+    this.ahead = null;
+  }
+
   /** {task} as the server hands it out now (null: nothing is left), or {problem: "offline" | "logged-out" | text}. */
   refresh() {
     this.running ??= this.ask().finally(() => {
