@@ -68,6 +68,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
 
 def serious(page: Page) -> list[str]:
     """What axe finds against WCAG 2.2 AA; the page has axe loaded."""
+    page.evaluate(
+        "Promise.all(document.getAnimations().map((one) => one.finished))"
+    )  # a colour on its way is no colour
     found = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})")
     return [
         f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"

@@ -1,7 +1,5 @@
 """The pure parts of the ranking page, run where they run: in a browser."""
 
-import json
-
 import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -146,10 +144,69 @@ def test_turns_of_a_source(module_page, after, text, turns):
     assert found == turns
 
 
-def test_names_and_numbers_that_the_source_does_not_hold(module_page, after):
+def test_names_and_numbers_that_a_text_adds_and_leaves_out(module_page, after):
     after()
     found = module_page.evaluate(
-        """async ([text, source]) => (await import("/static/annotation/marks.js")).pieces(text, source)""",
-        ["The two meet Anna's friend Peter on Sunday at 5, not at 1:30.", "Anna: See you at 1:30 on Saturday!"],
+        """async ([text, source]) => {
+          const marks = await import("/static/annotation/marks.js");
+          const added = marks.added(text, source).map(({start, end}) => text.slice(start, end));
+          const facts = marks.facts(source.split("\\n"), ["Anna"]);
+          return {added, left: marks.lacking(text, facts).map((fact) => fact.name)};
+        }""",
+        [
+            "The two meet Anna's friend Peter on Sunday at 5, not at 1:30.",
+            "See you at 1:30 on Saturday! Great. I'm glad\nShall I bring Tom and 2 cakes? Great, I think. Anna's are great.",
+        ],
     )
-    assert [piece["text"] for piece in found if piece["strange"]] == ["Peter", "Sunday", "5"], json.dumps(found)
+    assert found == {"added": ["Peter", "Sunday", "5"], "left": ["Saturday", "Tom", "2"]}
+
+
+@pytest.mark.parametrize(
+    ("best_worst", "ids", "steps", "text", "groups"),
+    [
+        (False, [1, 2], [("place", 2)], "B > A", [[2], [1]]),
+        (False, [1, 2], [("relate", "="), ("relate", "=")], "", None),
+        (False, [1, 2], [("relate", 3), ("place", 1), ("place", 2)], "B > A", [[2], [1]]),
+        (False, [1, 2], [("place", 1), ("relate", 3), ("relate", "="), ("back",)], "A ≫ B", [[1], [2]]),
+        (True, [1, 2, 3, 4, 5], [("place", 3)], "C > … > ?", None),
+        (True, [1, 2, 3, 4, 5], [("place", 3), ("place", 1), ("place", 2)], "C > … > A", [[3], [2, 4, 5], [1]]),
+        (True, [1, 2, 3, 4, 5], [("place", 3), ("place", 1), ("moveTo", 1, 0)], "A > … > C", [[1], [2, 4, 5], [3]]),
+        (True, [1, 2, 3, 4, 5], [("place", 3), ("place", 1), ("moveTo", 4, 1)], "C > … > D", [[3], [1, 2, 5], [4]]),
+        (True, [1, 2, 3, 4, 5], [("place", 3), ("place", 1), ("remove", 3)], "? > … > A", None),
+        (True, [1, 2, 3, 4, 5], [("place", 3), ("place", 1), ("remove", 3), ("place", 5)], "E > … > A", [[5], [2, 3, 4], [1]]),
+    ],
+)  # fmt: skip
+def test_two_and_best_and_worst(module_page, after, best_worst, ids, steps, text, groups):
+    after()
+    found = module_page.evaluate(
+        """async ([ids, method, steps]) => {
+          const s = await import("/static/annotation/state.js");
+          const w = await import("/static/annotation/words.js");
+          let state = s.start(ids, method);
+          for (const [name, ...rest] of steps) state = s[name](state, ...rest);
+          const answer = s.answer(state);
+          // What was said comes back the same from a draft, and from what is stored.
+          const again = [s.fromDraft(ids, s.toDraft(state), method), s.fromDraft(ids, answer ?? s.toDraft(state), method)];
+          return [state, ...again].map((one) => [w.orderText(one), s.answer(one)?.groups ?? null]);
+        }""",
+        [ids, "best_worst" if best_worst else "full", [list(step) for step in steps]],
+    )
+    assert found == [[text, groups]] * 3
+
+
+def test_struck_parts_join_where_they_touch_and_are_freed_by_striking_them_again(module_page, after):
+    after()
+    found = module_page.evaluate(
+        """async (text) => {
+          const s = await import("/static/annotation/state.js");
+          const at = (state) => state.spans.map(({start, end}) => [start, end]);
+          let state = s.strike(s.start([1, 2, 3]), 2, text, 0, 3);
+          const one = at(state);
+          state = s.strike(state, 2, text, 3, 6);
+          const joined = at(state);
+          const freed = at(s.strike(state, 2, text, 1, 2));
+          return [one, joined, freed, at(s.strike(state, 2, text, 6, 7))];
+        }""",
+        "a😀b c ",  # the face is two units in JavaScript, one code point on the server
+    )
+    assert found == [[[0, 2]], [[0, 5]], [], [[0, 5]]]

@@ -18,6 +18,12 @@ export class Unreachable extends Error {}
 export class Api {
   constructor(root) {
     this.root = root;
+    this.skew = 0; // milliseconds by which the server's clock is ahead of this one
+  }
+
+  /** Now, by the server's clock: leases end by it, whatever this machine's says. */
+  now() {
+    return Date.now() + this.skew;
   }
 
   next(project, { ahead = false } = {}) {
@@ -72,6 +78,8 @@ export class Api {
     } catch (error) {
       throw new Unreachable(error.message);
     }
+    const told = Date.parse(response.headers.get("Date"));
+    if (!Number.isNaN(told)) this.skew = told - Date.now();
     return read(response);
   }
 }

@@ -99,7 +99,7 @@ export class Cards {
 
   clicked(event, id) {
     if (event.target.closest(CONTROLS)) return;
-    if (window.getSelection().isCollapsed) this.act("toggle", id);
+    if (window.getSelection().toString().trim() === "") this.act("toggle", id);
     else if (event.detail === 2) this.act("back"); // a word was selected: what the first of the two clicks did was not meant
   }
 

@@ -5,9 +5,9 @@ const ACTIVE_MS = 60_000;
 const ASK_AGAIN_MS = 20_000;
 
 export class LeaseClock {
-  /** `renew` asks for more time and says why there is none; `tell` is called with "soon", "over" or null. */
-  constructor(field, { renew, tell }) {
-    Object.assign(this, { field, renew, tell, ends: null, length: 0, told: null, seen: 0, asked: -Infinity });
+  /** `renew` asks for more time; `tell` is called with "soon", "over" or null; `now` is the server's time. */
+  constructor(field, { renew, tell, now }) {
+    Object.assign(this, { field, renew, tell, now, ends: null, length: 0, told: null, seen: 0, asked: -Infinity });
     for (const name of ["keydown", "pointerdown", "pointermove", "wheel", "touchstart"]) {
       document.addEventListener(name, () => this.act(), { capture: true, passive: true });
     }
@@ -40,7 +40,7 @@ export class LeaseClock {
 
   /** Milliseconds. */
   get left() {
-    return this.ends === null ? 0 : this.ends - Date.now();
+    return this.ends === null ? 0 : this.ends - this.now();
   }
 
   draw() {

@@ -32,7 +32,7 @@ export class Desk {
     this.progress = new Progress(root);
     this.notices = new Notices(root);
     this.source = new Source(this.find("#rank-source"), this.find("#rank-fold"), this.store);
-    this.clock = new LeaseClock(this.find("#rank-lease"), { renew: () => this.renew(), tell: (what) => this.leaseTold(what) });
+    this.clock = new LeaseClock(this.find("#rank-lease"), { renew: () => this.renew(), tell: (what) => this.leaseTold(what), now: () => this.api.now() });
     this.watch = new Stopwatch();
     this.queue.addEventListener("sent", ({ detail }) => this.sent(detail));
     this.queue.addEventListener("refused", ({ detail }) => this.refused(detail));
