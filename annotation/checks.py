@@ -61,10 +61,13 @@ def _gold(lot: Lot) -> Check | None:
     chance = lot.chance("gold")
     if chance >= max(project.gold_share, BEFORE_TRUST if project.gold_before_trust else 0):
         return None
+    # Index ``task_gold`` holds gold alone: the cost depends on how much gold there is.
+    rows = Task.objects.filter(project=project, gold__isnull=False)
+    if not rows.values_list("pk")[:1]:
+        return None
     mine = FilteredRelation("assignments", condition=Q(assignments__annotator=lot.annotator))
     met = Assignment.objects.filter(prompt=OuterRef("prompt"), annotator=lot.annotator)
-    # Index ``task_gold`` holds gold alone: the cost depends on how much gold there is.
-    rows = Task.objects.filter(project=project, gold__isnull=False).annotate(mine=mine, met=Exists(met)).order_by("pk")
+    rows = rows.annotate(mine=mine, met=Exists(met)).order_by("pk")
     gold = list(rows.values_list("pk", "wanted_raters", "mine__state", "mine__pk", "met"))
     answered = sum(state == AssignmentState.SUBMITTED for _, _, state, _, _ in gold)
     if answered >= project.gold_before_trust and chance >= project.gold_share:

@@ -69,7 +69,14 @@ def task_next_or_why(
     *, project: Project, annotator: User, ahead: bool = False, checks: bool = True
 ) -> Assignment | Waiting:
     """As task_next, with the reason where there is no task. What is in somebody's hands they may always finish."""
-    leases_expire()
+    found = _next(project, annotator, ahead=ahead, checks=checks)
+    # Leases that ran out return every few seconds by themselves: it need not be looked for in each request.
+    if found is Waiting.NOTHING and leases_expire():
+        found = _next(project, annotator, ahead=ahead, checks=checks)
+    return found
+
+
+def _next(project: Project, annotator: User, *, ahead: bool, checks: bool) -> Assignment | Waiting:
     with transaction.atomic():
         membership = _queue_up(project, annotator)
         now = timezone.now()
@@ -221,13 +228,13 @@ def _assign(
     if order is None:
         prefetch_related_objects([task], "completions")
         completions = [completion.pk for completion in task.completions.all()]
-        # Of a task for one person, nobody has seen any order.
         others = Assignment.objects.filter(task=task).values_list("display_order", flat=True)
-        raters = list(others) if task.wanted_raters > 1 or task.kind == TaskKind.GOLD else []
+        # As it was read, before this place was taken: the first rater need not look for others.
+        raters = list(others) if task.taken or task.kind == TaskKind.GOLD else []
         order = display_order(completions, terms.recent, raters, f"{project.split_salt}:{task.pk}:{annotator.pk}")
     assignment = Assignment.objects.create(
         task=task,
-        prompt_id=task.prompt_id,
+        prompt=task.prompt,
         annotator=annotator,
         display_order=list(order),
         leased_at=now,

@@ -19,6 +19,7 @@ def _runs_recover() -> None:
 
 def _leases_expire() -> None:
     annotation_services.leases_expire()
+    annotation_services.answers_forget()
 
 
 # Called, not used as decorators: Celery has no types, and an untyped decorator takes the function's away.

@@ -3,13 +3,12 @@
 The record of the answer is written in the transaction of the write itself, key first. Of two equal
 requests at once, the second waits at the key's unique constraint (or at SQLite's write lock) until
 the first has ended, and then finds its answer. An error is not remembered: it undid everything, and
-the same request may succeed later. A person's answers are kept for a week.
+the same request may succeed later. Answers are kept for a week: services.answers_forget.
 """
 
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from functools import wraps
 from typing import Any
 
@@ -24,10 +23,11 @@ from rest_framework.views import APIView
 from annotation.api.base import person
 from annotation.exceptions import IdempotencyConflict, InvalidInput
 from annotation.models import IdempotentRequest
+from annotation.services.answers import KEPT
+from annotation.users import User
 
 HEADER = "Idempotency-Key"
 MAX_KEY = 200
-KEPT = timedelta(days=7)
 Handler = Callable[..., Response]
 
 
@@ -65,13 +65,19 @@ class _Known(Exception):  # noqa: N818 -- not an error: the way out of the trans
 
 def _claim(request: Request, key: str, fingerprint: str) -> IdempotentRequest:
     user = person(request)
-    old = timezone.now() - KEPT
-    IdempotentRequest.objects.filter(user=user, created_at__lt=old).delete()
     try:
-        with transaction.atomic():  # a savepoint: PostgreSQL goes on after the IntegrityError
-            return IdempotentRequest.objects.create(user=user, key=key, fingerprint=fingerprint, status=0)
+        return _record(user, key, fingerprint)
     except IntegrityError:
-        raise _Known(IdempotentRequest.objects.get(user=user, key=key)) from None
+        known = IdempotentRequest.objects.get(user=user, key=key)
+        if known.created_at >= timezone.now() - KEPT:
+            raise _Known(known) from None
+    known.delete()  # it only has not been swept away yet
+    return _record(user, key, fingerprint)
+
+
+def _record(user: User, key: str, fingerprint: str) -> IdempotentRequest:
+    with transaction.atomic():  # a savepoint: PostgreSQL goes on after the IntegrityError
+        return IdempotentRequest.objects.create(user=user, key=key, fingerprint=fingerprint, status=0)
 
 
 def _fingerprint(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from annotation.distribution import task_next, task_next_or_why
 from annotation.leases import leases_expire
+from annotation.services.answers import answers_forget
 from annotation.services.assignments import (
     assignment_get,
     assignment_release,
@@ -24,6 +25,7 @@ from annotation.services.tasks import tasks_create, tasks_prioritise, tasks_scor
 __all__ = [
     "annotators_add",
     "answer_submit",
+    "answers_forget",
     "assignment_get",
     "assignment_release",
     "assignment_renew",

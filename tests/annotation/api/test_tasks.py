@@ -217,7 +217,7 @@ def test_my_rankings_come_in_pages(api, project, alice):
 def test_my_rankings_cost_the_same_however_many(api, project, alice, number, django_assert_num_queries):
     for _ in range(number):
         ranked(project, alice)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):
         api.get("/api/v1/projects/dialogues/rankings/mine/")
 
 
