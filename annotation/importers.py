@@ -1,5 +1,6 @@
 """What a line of an import says, checked, and the report on a whole file. No database here."""
 
+import io
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from annotation.exceptions import InvalidInput
-from annotation.readers import BadRow, Needs, Row, rows_of, rows_of_items
+from annotation.readers import BadRow, Needs, Progress, Row, rows_of, rows_of_items
 from annotation.texts import content_hash, text_problem
 from annotation.turns import Turn, turns_of, turns_text
 
@@ -115,10 +116,18 @@ class NewPrompt:
 
 
 def rows_from(
-    file: BinaryIO | None, items: Iterable[Mapping[str, Any]] | None, name: str, needs: Needs
+    file: BinaryIO | None,
+    items: Iterable[Mapping[str, Any]] | None,
+    name: str,
+    needs: Needs,
+    *,
+    limited: bool = True,
+    progress: Progress | None = None,
 ) -> Iterator[Row | BadRow]:
     """The rows of the file, or of the objects when there is none."""
-    return rows_of(file, name, needs) if file is not None else rows_of_items(items or ())
+    if file is None:
+        return rows_of_items(items or ())
+    return rows_of(file, name, needs, limited=limited, progress=progress)
 
 
 @contextmanager
@@ -138,11 +147,15 @@ def put_aside(
         yield good
 
 
-def batches_of(good: IO[str]) -> Iterator[list[dict[str, Any]]]:
+def batches_of(good: IO[str], progress: Progress | None = None) -> Iterator[list[dict[str, Any]]]:
     """What was put aside, read again in batches."""
+    size, done = good.seek(0, io.SEEK_END), 0
     good.seek(0)
-    lines = (json.loads(line) for line in good)
-    return iter(lambda: list(islice(lines, BATCH)), [])
+    while lines := list(islice(good, BATCH)):
+        yield [json.loads(line) for line in lines]
+        done += sum(map(len, lines))  # JSON's lines are ASCII: a character is a byte
+        if progress is not None:
+            progress("storing", done, size)
 
 
 def prompt_of(row: Row | BadRow) -> NewPrompt:

@@ -1,7 +1,8 @@
 """Files of people, line by line: JSONL, JSON list, CSV and Parquet, each of them gzipped or not.
 
 What a file is, its first bytes say; the name only tells CSV from TSV. A single bad line becomes a
-``BadRow`` and reading goes on; a file that cannot be read to its end is ``ImportRefused``.
+``BadRow`` and reading goes on; a file that cannot be read to its end is ``ImportRefused``. No file is
+held in memory: at most one line, one item of a list or one batch of a Parquet file is.
 """
 
 import csv
@@ -9,9 +10,10 @@ import gzip
 import io
 import json
 import re
+import shutil
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
@@ -25,8 +27,12 @@ MAX_UNPACKED = 512 * 1024 * 1024
 MAX_LINE = 2 * 1024 * 1024
 MAX_ROWS = 200_000
 _IN_MEMORY = 8 * 1024 * 1024
+_BLOCK = 256 * 1024
+_TOLD_EVERY = 500  # rows
+_BLANK = re.compile(r"[ \t\r\n]*")
 _WIDE = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PK": "a ZIP or Excel file", b"%P": "a PDF"}
 Needs = Sequence[Sequence[str]]
+Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, and how much there is
 csv.field_size_limit(MAX_LINE)
 
 
@@ -44,22 +50,28 @@ class BadRow:
     error: str
 
 
-def rows_of(file: BinaryIO, name: str = "", needs: Needs = ()) -> Iterator[Row | BadRow]:
+def rows_of(
+    file: BinaryIO, name: str = "", needs: Needs = (), *, limited: bool = True, progress: Progress | None = None
+) -> Iterator[Row | BadRow]:
     """The rows of an open file. Raises ImportRefused while it is read.
 
-    Of each group of names in ``needs``, a file with columns must have one.
+    Of each group of names in ``needs``, a file with columns must have one. ``limited`` is for what comes over the
+    network: who has the machine may import a file of any size.
     """
-    file.seek(0, io.SEEK_END)
-    if file.tell() > MAX_FILE:
-        raise ImportRefused(f"The file has {file.tell():,} bytes; {MAX_FILE:,} is the most. Import it in parts.")
+    size = file.seek(0, io.SEEK_END)
+    if limited and size > MAX_FILE:
+        raise ImportRefused(f"The file has {size:,} bytes; {MAX_FILE:,} is the most. Import it in parts.")
     file.seek(0)
     packed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as unpacked:
-        if packed:
-            _unpack(file, unpacked)
-            name = name.removesuffix(".gz")
-        yield from _limited(_rows(unpacked if packed else file, name, needs))
+    source = io.BufferedReader(_Unpacked(file, limited=limited), _BLOCK) if packed else file
+    rows = _rows(source, name.removesuffix(".gz") if packed else name, needs)
+    for number, row in enumerate(rows, start=1):
+        if limited and number > MAX_ROWS:
+            raise ImportRefused(f"The file has more than {MAX_ROWS:,} rows. Import it in parts.")
+        if progress is not None and number % _TOLD_EVERY == 0:
+            progress("reading", file.tell(), size)
+        yield row
 
 
 def rows_of_items(items: Iterable[Any]) -> Iterator[Row | BadRow]:
@@ -68,25 +80,34 @@ def rows_of_items(items: Iterable[Any]) -> Iterator[Row | BadRow]:
         yield _row(number, item)
 
 
-def _unpack(file: BinaryIO, target: IO[bytes]) -> None:
-    size = 0
-    try:
-        with gzip.GzipFile(fileobj=file) as source:
-            while block := source.read(1024 * 1024):
-                size += len(block)
-                if size > MAX_UNPACKED:
-                    raise ImportRefused(f"The file unpacks to more than {MAX_UNPACKED:,} bytes. Import it in parts.")
-                target.write(block)
-    except (EOFError, OSError, zlib.error) as error:
-        raise ImportRefused(f"The gzip file is broken ({error}): nothing was imported.") from error
-    target.seek(0)
+class _Unpacked(io.RawIOBase):
+    """What a gzip file holds; it can be read again from its beginning."""
 
+    def __init__(self, file: BinaryIO, *, limited: bool) -> None:
+        self._gzip = gzip.GzipFile(fileobj=file)
+        self._limited = limited
 
-def _limited(rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
-    for number, row in enumerate(rows, start=1):
-        if number > MAX_ROWS:
-            raise ImportRefused(f"The file has more than {MAX_ROWS:,} rows. Import it in parts.")
-        yield row
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._gzip.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._gzip.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            block = self._gzip.read(len(buffer))
+        except (EOFError, OSError, zlib.error) as error:
+            raise ImportRefused(f"The gzip file is broken ({error}): nothing was imported.") from error
+        if self._limited and self._gzip.tell() > MAX_UNPACKED:
+            raise ImportRefused(f"The file unpacks to more than {MAX_UNPACKED:,} bytes. Import it in parts.")
+        buffer[: len(block)] = block
+        return len(block)
 
 
 def _rows(file: IO[bytes], name: str, needs: Needs) -> Iterator[Row | BadRow]:
@@ -138,13 +159,48 @@ def _no_constant(name: str) -> None:
 
 
 def _json_list(file: IO[bytes]) -> Iterator[Row | BadRow]:
+    text = io.TextIOWrapper(_Open(file), encoding="utf-8-sig", newline="")
     try:
-        items = json.loads(file.read().decode("utf-8-sig"), parse_constant=_no_constant)
+        yield from rows_of_items(_items(text))
     except UnicodeDecodeError as error:
         raise ImportRefused(f"The file is not UTF-8: byte {error.start + 1}. Nothing was imported.") from error
     except (ValueError, RecursionError) as error:
         raise ImportRefused(f"The JSON list cannot be read: {error}. Nothing was imported.") from error
-    yield from rows_of_items(items)
+
+
+def _items(text: IO[str]) -> Iterator[Any]:
+    """The items of a JSON list, one after the other. Raises ValueError where it is none."""
+    decoder = json.JSONDecoder(parse_constant=_no_constant)
+    held, place, count = text.read(_BLOCK).lstrip()[1:], 0, 0
+    between = True  # the beginning counts as a comma, but the list may end there
+    while True:
+        place = _BLANK.match(held, place).end()  # type: ignore[union-attr]  # it matches nothing, too
+        if place < len(held) and held[place] == "]" and (count == 0 or not between):
+            if held[place + 1 :].strip() or text.read().strip():
+                raise ValueError(f"something follows the list of {count} items")
+            return
+        if not between and place < len(held):
+            if held[place] != ",":
+                raise ValueError(f"there is no comma after item {count}")
+            place, between = place + 1, True
+            continue
+        why = f"it ends with item {count + between}"
+        if between:
+            try:
+                item, end = decoder.raw_decode(held, place)
+            except json.JSONDecodeError as error:
+                end, why = len(held), f"{error.msg} in item {count + 1}"
+            # A number that ends where the block does may go on in the next.
+            if end < len(held):
+                yield item
+                place, count, between = end, count + 1, False
+                continue
+        if len(held) - place > MAX_LINE:
+            raise ValueError(f"{why}, or the item has more than {MAX_LINE:,} characters")
+        block = text.read(_BLOCK)
+        if not block:
+            raise ValueError(why)
+        held, place = held[place:] + block, 0
 
 
 def _csv(file: IO[bytes], delimiter: str, needs: Needs) -> Iterator[Row | BadRow]:
@@ -214,11 +270,16 @@ def _parquet(file: IO[bytes], needs: Needs) -> Iterator[Row | BadRow]:
 
     number = 0
     try:
-        table = pyarrow.parquet.ParquetFile(file)
-        _columns_check(table.schema_arrow.names, needs)
-        for batch in table.iter_batches(batch_size=500):
-            for values in batch.to_pylist():
-                number += 1
-                yield Row(number, values)
+        # A Parquet file is read from its end: one that is gzipped is unpacked before.
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as unpacked:
+            if isinstance(file, io.BufferedReader) and isinstance(file.raw, _Unpacked):
+                shutil.copyfileobj(file, unpacked)
+                file = unpacked
+            table = pyarrow.parquet.ParquetFile(file)
+            _columns_check(table.schema_arrow.names, needs)
+            for batch in table.iter_batches(batch_size=500):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield Row(number, values)
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ImportRefused(f"The Parquet file cannot be read ({error}): nothing was imported.") from error

@@ -6,6 +6,7 @@ from django.urls.converters import IntConverter
 from annotation.api import views_data as data
 from annotation.api import views_handing as handing
 from annotation.api import views_projects as projects
+from annotation.api import views_rankings_import as rankings_import
 from annotation.api import views_tasks as tasks
 
 
@@ -27,6 +28,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("projects/<slug:slug>/prompts/import/", data.PromptsImportView.as_view(), name="api-prompts-import"),
     path(
         "projects/<slug:slug>/completions/import/", data.CompletionsImportView.as_view(), name="api-completions-import"
+    ),
+    path(
+        "projects/<slug:slug>/rankings/import/",
+        rankings_import.RankingsImportView.as_view(),
+        name="api-rankings-import",
     ),
     path("projects/<slug:slug>/pairs/", data.PairsView.as_view(), name="api-pairs"),
     path("projects/<slug:slug>/snapshots/", data.SnapshotsView.as_view(), name="api-snapshots"),

@@ -74,7 +74,7 @@ class ImportView(KedgeView):
     max_body = MAX_FILE + 1024 * 1024
 
 
-def _source(request: Request) -> tuple[BinaryIO | None, list[Any] | None, str]:
+def source_of(request: Request) -> tuple[BinaryIO | None, list[Any] | None, str]:
     """The file, or the objects; and what to call it."""
     if file := request.FILES.get("file"):
         return file.file, None, str(file.name)
@@ -84,21 +84,37 @@ def _source(request: Request) -> tuple[BinaryIO | None, list[Any] | None, str]:
     raise InvalidInput(message, fields={"file": [message]})
 
 
+def dry_run_of(request: Request) -> bool:
+    """Whether ``?dry_run=1`` stands in the address."""
+    given = request.query_params.get("dry_run", "0").lower()
+    if given not in ("0", "1", "true", "false"):
+        message = f"'dry_run' is 1 or 0, not '{given[:20]}'."
+        raise InvalidInput(message, fields={"dry_run": [message]})
+    return given in ("1", "true")
+
+
+DRY_RUN = OpenApiParameter("dry_run", bool, description="1: report what the import would do, and write nothing.")
 BODY = {"multipart/form-data": ImportFileSerializer, "application/json": OpenApiTypes.ANY}
 
 
 class PromptsImportView(ImportView):
-    @extend_schema(operation_id="prompts_import", request=BODY, responses=answers({200: ImportReportSerializer}, 409))
+    @extend_schema(
+        operation_id="prompts_import",
+        parameters=[DRY_RUN],
+        request=BODY,
+        responses=answers({200: ImportReportSerializer}, 409),
+    )
     def post(self, request: Request, slug: str) -> Response:
-        """Import prompts: prompt (or dialogue, text), id, references (or summaries, summary).
+        """Import prompts: prompt (or dialogue, text; or turns, messages), id, references (or summaries, summary).
 
         Good lines are imported, bad ones are reported; a file that cannot be read to its end imports nothing.
         """
         project = project_get(slug=slug, user=request.user, capability="import")
-        file, items, name = _source(request)
+        file, items, name = source_of(request)
         report = ImportReport()
         with put_aside(rows_from(file, items, name, PROMPT_NEEDS), prompt_of, report) as good:
-            return self.store(request, project=project, good=good, report=report, name=name, actor=person(request))
+            parts = {"good": good, "report": report, "name": name, "dry_run": dry_run_of(request)}
+            return self.store(request, project=project, actor=person(request), **parts)
 
     @idempotent  # the key is claimed in the transaction that writes, not in the one that reads the file
     def store(self, request: Request, **parts: Any) -> Response:
@@ -107,7 +123,10 @@ class PromptsImportView(ImportView):
 
 class CompletionsImportView(ImportView):
     @extend_schema(
-        operation_id="completions_import", request=BODY, responses=answers({200: CompletionReportSerializer}, 409)
+        operation_id="completions_import",
+        parameters=[DRY_RUN],
+        request=BODY,
+        responses=answers({200: CompletionReportSerializer}, 409),
     )
     def post(self, request: Request, slug: str) -> Response:
         """Import completions of other models: ``prompt_id`` (or ``prompt``), ``source``, ``completion``.
@@ -115,10 +134,11 @@ class CompletionsImportView(ImportView):
         Prompts that then have as many completions as a task shows become tasks at once.
         """
         project = project_get(slug=slug, user=request.user, capability="import")
-        file, items, name = _source(request)
+        file, items, name = source_of(request)
         report = CompletionReport()
         with put_aside(rows_from(file, items, name, COMPLETION_NEEDS), completion_of, report) as good:
-            return self.store(request, project=project, good=good, report=report, name=name, actor=person(request))
+            parts = {"good": good, "report": report, "name": name, "dry_run": dry_run_of(request)}
+            return self.store(request, project=project, actor=person(request), **parts)
 
     @idempotent
     def store(self, request: Request, **parts: Any) -> Response:

@@ -79,9 +79,7 @@ def _opinion(values: Any, index: int, count: int) -> Opinion:
         rater=short(values.get("annotator"), "annotator") or f"rater{index}",
         groups=_groups(values, count),
         group=short(values.get("group"), "group", MAX_GROUP),
-        strengths=None
-        if strengths in (None, "")
-        else [_whole(one, "strengths") for one in listed(strengths, "strengths")],
+        strengths=None if strengths is None else [_whole(one, "strengths") for one in strengths],
         none_acceptable=none_acceptable,
         ratings=_ratings(values.get("ratings"), count),
         rationale=text_checked(values.get("rationale") or "", "rationale")[:MAX_TEXT],

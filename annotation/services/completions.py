@@ -17,6 +17,7 @@ from annotation.importers import (
     rows_from,
 )
 from annotation.models import Completion, Project, Prompt, Task
+from annotation.readers import Progress
 from annotation.services.audit import audit_record
 from annotation.services.tasks import tasks_create
 from annotation.users import User
@@ -29,6 +30,9 @@ def completions_import(
     items: Iterable[Mapping[str, Any]] | None = None,
     name: str = "",
     actor: User | None = None,
+    dry_run: bool = False,
+    limited: bool = True,
+    progress: Progress | None = None,
 ) -> CompletionReport:
     """Import completions: prompt (by ``prompt_id`` or by its text), ``source`` and ``completion``.
 
@@ -36,18 +40,28 @@ def completions_import(
     completions become tasks of the newest round at once.
     """
     report = CompletionReport()
-    with put_aside(rows_from(file, items, name, COMPLETION_NEEDS), completion_of, report) as good:
-        return completions_store(project=project, good=good, report=report, name=name, actor=actor)
+    rows = rows_from(file, items, name, COMPLETION_NEEDS, limited=limited, progress=progress)
+    with put_aside(rows, completion_of, report) as good:
+        return completions_store(
+            project=project, good=good, report=report, name=name, actor=actor, dry_run=dry_run, progress=progress
+        )
 
 
 def completions_store(
-    *, project: Project, good: IO[str], report: CompletionReport, name: str, actor: User | None
+    *,
+    project: Project,
+    good: IO[str],
+    report: CompletionReport,
+    name: str,
+    actor: User | None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
 ) -> CompletionReport:
     """The second half of completions_import: one transaction over what put_aside left in ``good``."""
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=project.pk)
         touched: set[int] = set()
-        for batch in batches_of(good):
+        for batch in batches_of(good, progress):
             touched |= _write(project, [NewCompletion(**values) for values in batch], report)
         report.tasks = _tasks(project, touched, actor)
         audit_record(
@@ -60,6 +74,8 @@ def completions_store(
             rejected=report.rejected_count,
             tasks=report.tasks,
         )
+        if dry_run:
+            transaction.set_rollback(True)
     return report
 
 

@@ -14,6 +14,7 @@ from django.db.models import Q
 from annotation.distribution import split_of
 from annotation.importers import PROMPT_NEEDS, ImportReport, NewPrompt, batches_of, prompt_of, put_aside, rows_from
 from annotation.models import Project, Prompt
+from annotation.readers import Progress
 from annotation.services.audit import audit_record
 from annotation.signals import prompts_imported
 from annotation.users import User
@@ -26,25 +27,39 @@ def prompts_import(
     items: Iterable[Mapping[str, Any]] | None = None,
     name: str = "",
     actor: User | None = None,
+    dry_run: bool = False,
+    limited: bool = True,
+    progress: Progress | None = None,
 ) -> ImportReport:
-    """Import prompts from an open ``file`` or from ``items``; fields are those of PROMPT_, ID_ and REFERENCE_FIELDS.
+    """Import prompts from an open ``file`` or from ``items``; fields are those of PROMPT_, TURN_, ID_ and
+    REFERENCE_FIELDS. A dry run does everything and takes it back: its report is that of the import.
 
     A prompt whose id or text is in the project (or in the file) already is a duplicate; an id that
     stands for another text is an error of its line. ImportRefused when the file cannot be read.
     """
     report = ImportReport()
-    with put_aside(rows_from(file, items, name, PROMPT_NEEDS), prompt_of, report) as good:
-        return prompts_store(project=project, good=good, report=report, name=name, actor=actor)
+    rows = rows_from(file, items, name, PROMPT_NEEDS, limited=limited, progress=progress)
+    with put_aside(rows, prompt_of, report) as good:
+        return prompts_store(
+            project=project, good=good, report=report, name=name, actor=actor, dry_run=dry_run, progress=progress
+        )
 
 
 def prompts_store(
-    *, project: Project, good: IO[str], report: ImportReport, name: str, actor: User | None
+    *,
+    project: Project,
+    good: IO[str],
+    report: ImportReport,
+    name: str,
+    actor: User | None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
 ) -> ImportReport:
     """The second half of prompts_import: one transaction over what put_aside left in ``good``."""
     with transaction.atomic():
         # One import at a time, so that none is blind to what another is writing.
         Project.objects.select_for_update().get(pk=project.pk)
-        for batch in batches_of(good):
+        for batch in batches_of(good, progress):
             _write(project, [NewPrompt(**values) for values in batch], name, report)
         if report.created:
             send = partial(prompts_imported.send, sender=Project, project=project, count=report.created)
@@ -58,6 +73,8 @@ def prompts_store(
             duplicates=report.duplicates,
             rejected=report.rejected_count,
         )
+        if dry_run:
+            transaction.set_rollback(True)
     return report
 
 

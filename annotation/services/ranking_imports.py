@@ -13,6 +13,7 @@ from annotation.importers import RankingReport, batches_of, put_aside, rows_from
 from annotation.layouts import comparisons_of
 from annotation.layouts.base import Comparison
 from annotation.models import Project
+from annotation.readers import Progress
 from annotation.services.audit import audit_record
 from annotation.services.imported_labels import labels_store
 from annotation.services.imported_texts import completions_ensure, prompts_ensure
@@ -30,6 +31,8 @@ def rankings_import(
     name: str = "",
     actor: User | None = None,
     dry_run: bool = False,
+    limited: bool = True,
+    progress: Progress | None = None,
 ) -> RankingReport:
     """Import rankings in one of the LAYOUTS; a text as ``project`` is the slug of one that is made with them.
 
@@ -37,8 +40,11 @@ def rankings_import(
     file cannot be read to its end.
     """
     report = RankingReport()
-    with put_aside(rows_from(file, items, name, ()), comparisons_of(layout), report) as good:
-        return rankings_store(project=project, good=good, report=report, name=name, actor=actor, dry_run=dry_run)
+    rows = rows_from(file, items, name, (), limited=limited, progress=progress)
+    with put_aside(rows, comparisons_of(layout), report) as good:
+        return rankings_store(
+            project=project, good=good, report=report, name=name, actor=actor, dry_run=dry_run, progress=progress
+        )
 
 
 def rankings_store(
@@ -49,6 +55,7 @@ def rankings_store(
     name: str,
     actor: User | None,
     dry_run: bool = False,
+    progress: Progress | None = None,
 ) -> RankingReport:
     """The second half of rankings_import: one transaction over what put_aside left in ``good``."""
     with transaction.atomic():
@@ -58,7 +65,7 @@ def rankings_store(
         project = Project.objects.select_for_update().get(pk=project.pk)
         raters: dict[str, int] = {}
         criteria: dict[str, None] = dict.fromkeys(project.criteria)
-        for batch in batches_of(good):
+        for batch in batches_of(good, progress):
             comparisons = [Comparison.from_json(values) for values in batch]
             _batch_store(project, comparisons, name[:200], raters, report)
             names = (name for one in comparisons for opinion in one.opinions for name in opinion.ratings)

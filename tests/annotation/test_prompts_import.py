@@ -240,6 +240,36 @@ def test_a_file_that_cannot_be_read_imports_nothing(load, kind):
     assert not AuditEvent.objects.filter(verb="prompts.import").exists()
 
 
+@pytest.mark.parametrize("block", [1, 7, 40])
+def test_a_json_list_is_read_item_by_item(load, monkeypatch, block):
+    monkeypatch.setattr(readers, "_BLOCK", block)
+    rows = [*({"prompt": f'"{n}", ]'} for n in range(9)), 12, [], {}]
+    report = load(json.dumps(rows, indent=1).encode(), "p.json")
+    assert (report.created, [bad.line for bad in report.rejected]) == (9, [10, 11, 12])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'[{"prompt": "a"},]', "Expecting value in item 2"),
+        (b'[{"prompt": "a"} {"prompt": "b"}]', "no comma after item 1"),
+        (b'[{"prompt": "a"}', "ends with item 1"),
+        (b'[{"prompt": "a"}] x', "follows the list of 1"),
+        (b'[{"prompt": NaN}]', "NaN"),
+        (b'[{"prompt": "caf\xe9"}]', "not UTF-8"),
+        (b"[" * 100_000, "JSON list"),
+    ],
+)
+def test_a_json_list_that_is_none_imports_nothing(load, content, message):
+    with pytest.raises(ImportRefused, match=message):
+        load(content, "p.json")
+    assert not Prompt.objects.exists()
+
+
+def test_an_empty_json_list_is_read(load):
+    assert load(b" [ ] ", "p.json").created == 0
+
+
 def test_a_csv_without_a_prompt_column_is_refused_with_the_columns_it_has(load):
     with pytest.raises(ImportRefused, match="'name', 'age'"):
         load(b"name,age\nAnna,7\n", "p.csv")

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
+from annotation import readers
 from annotation.exceptions import ImportRefused
 from annotation.models import Completion, PreferencePair, Project, Prompt, Ranking, Task
 from annotation.services import rankings_import
@@ -169,3 +170,13 @@ def test_a_file_of_nothing_readable_ends_in_an_error(db, tmp_path):
     path.write_text('{"id": "x"}\nnot json\n')
     with pytest.raises(CommandError, match="could be read"):
         call_command("import_rankings", str(path), "--project", "none", "--layout", "ratings", stdout=io.StringIO())
+
+
+def test_the_limits_of_the_network_do_not_bind_the_command(db, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(readers, "MAX_ROWS", 1)
+    monkeypatch.setattr(readers, "MAX_FILE", 1)
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps({**ROW, "id": name, "dialogue": name}) for name in "ab"))
+    call_command("import_rankings", str(path), "--project", "made", "--layout", "ratings", "--dry-run")
+    assert capsys.readouterr().out.startswith("4 rankings created")
+    assert not Project.objects.filter(slug="made").exists()

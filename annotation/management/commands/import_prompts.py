@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from annotation.exceptions import KedgeError
 from annotation.importers import ImportReport
+from annotation.management.progress import progress_bar
 from annotation.management.projects import project_named
 from annotation.services import prompts_import
 
@@ -19,14 +20,22 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--project", required=True, metavar="SLUG")
         parser.add_argument("--file", required=True, type=Path)
+        parser.add_argument("--dry-run", action="store_true", help="Report what an import would do; write nothing.")
         parser.add_argument("--json", action="store_true", help="Print the report as JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = project_named(options["project"])
         path: Path = options["file"]
         try:
-            with path.open("rb") as file:
-                report = prompts_import(project=project, file=file, name=path.name)
+            with path.open("rb") as file, progress_bar() as progress:
+                report = prompts_import(
+                    project=project,
+                    file=file,
+                    name=path.name,
+                    dry_run=options["dry_run"],
+                    limited=False,
+                    progress=progress,
+                )
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
         except KedgeError as error:

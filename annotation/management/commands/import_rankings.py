@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from annotation.exceptions import KedgeError
 from annotation.importers import RankingReport
 from annotation.layouts import LAYOUTS
+from annotation.management.progress import progress_bar
 from annotation.models import Project
 from annotation.services import rankings_import
 
@@ -27,13 +28,15 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         slug, path = options["project"], options["file"]
         try:
-            with path.open("rb") as file:
+            with path.open("rb") as file, progress_bar() as progress:
                 report = rankings_import(
                     project=Project.objects.filter(slug=slug).first() or slug,
                     layout=options["layout"],
                     file=file,
                     name=path.name,
                     dry_run=options["dry_run"],
+                    limited=False,
+                    progress=progress,
                 )
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from error

@@ -8,8 +8,8 @@ import json
 import pyarrow.parquet
 import pytest
 
-from annotation.models import Prompt, Snapshot
-from tests.factories import ranked
+from annotation.models import Completion, Prompt, Snapshot
+from tests.factories import PromptFactory, ranked
 
 BASE = "/api/v1/projects/dialogues/"
 
@@ -53,6 +53,38 @@ def test_a_body_that_is_no_list(api, body):
 
 def test_a_form_without_a_file(api):
     assert api.post(f"{BASE}prompts/import/", {"other": "x"}, format="multipart").status_code == 400
+
+
+VOTE = {"instruction": "Say hi.", "response1": "Hi.", "response2": "No.", "votes": [1, 0]}
+
+
+def test_rankings_of_others(api):
+    response = api.post(f"{BASE}rankings/import/?layout=votes", [VOTE, {"votes": [1]}], format="json")
+    answer = response.json()
+    assert (answer["created"], answer["tasks"], answer["strict_pairs"], answer["tied_pairs"]) == (2, 1, 1, 1)
+    assert answer["rejected"] == [{"line": 2, "error": "There is no 'response1'."}]
+
+
+@pytest.mark.parametrize("query", ["", "?layout=other", "?layout=votes&dry_run=perhaps"])
+def test_rankings_in_no_layout(api, query):
+    assert api.post(f"{BASE}rankings/import/{query}", [VOTE], format="json").status_code == 400
+    assert not Prompt.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("what", "rows"),
+    [
+        ("prompts/import/?", [{"prompt": "Hi."}]),
+        ("completions/import/?", [{"prompt": "there", "source": "m", "completion": "c"}]),
+        ("rankings/import/?layout=votes&", [VOTE]),
+    ],
+)
+def test_a_dry_run_reports_and_writes_nothing(api, project, what, rows):
+    PromptFactory(project=project, text="there")
+    dry = api.post(f"{BASE}{what}dry_run=1", rows, format="json", headers={"Idempotency-Key": "dry"})
+    assert (dry.status_code, dry.json()["created"] > 0) == (200, True)
+    assert (Prompt.objects.count(), Completion.objects.count()) == (1, 0)
+    assert api.post(f"{BASE}{what}dry_run=0", rows, format="json").json() == dry.json()
 
 
 def test_completions_make_tasks(api):

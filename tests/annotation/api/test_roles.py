@@ -31,6 +31,7 @@ MATRIX = {
     ("api-quality", "get"): REVIEWERS,
     ("api-prompts-import", "post"): BUILDERS,
     ("api-completions-import", "post"): BUILDERS,
+    ("api-rankings-import", "post"): BUILDERS,
     ("api-pairs", "get"): BUILDERS,
     ("api-snapshots", "get"): BUILDERS,
     ("api-snapshots", "post"): BUILDERS,
@@ -95,6 +96,7 @@ def body(name, method, world):
         ("api-panels", "post"): {"new": "new", "old": "old", "count": 1},
         ("api-prompts-import", "post"): [{"prompt": "Hi."}],
         ("api-completions-import", "post"): [],
+        ("api-rankings-import", "post"): [],
         ("api-task-ranking", "post"): {"groups": [held.display_order]},
         ("api-task-draft", "put"): {"draft": {"order": []}},
         ("api-task-skip", "post"): {"reason": "other"},
@@ -109,6 +111,8 @@ def test_who_may(request, world, api_for, name, method, place):
     client = api_for(None if person == "anonymous" else request.getfixturevalue(person))
     url = reverse(name, kwargs=arguments(name, world))
     url += "?new=new&old=old" if (name, method) == ("api-panels", "get") else ""
+    if name == "api-rankings-import":
+        url += "?layout=votes"
     response = getattr(client, method)(url, body(name, method, world), format="json")
     response.close()
     expected = MATRIX[name, method][place]
