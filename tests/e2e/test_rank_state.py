@@ -3,6 +3,7 @@
 import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+FIVE = [1, 2, 3, 4, 5]
 
 SETUP = """async (steps) => {
   const s = await import("/static/annotation/state.js");
@@ -155,7 +156,7 @@ def test_names_and_numbers_that_a_text_adds_and_leaves_out(module_page, after):
         }""",
         [
             "The two meet Anna's friend Peter on Sunday at 5, not at 1:30.",
-            "See you at 1:30 on Saturday! Great. I'm glad\nShall I bring Tom and 2 cakes? Great, I think. Anna's are great.",
+            "See you at 1:30 on Saturday! Great. I'm glad\nShall I bring Tom and 2 cakes? Great, I think. Anna's are.",
         ],
     )
     assert found == {"added": ["Peter", "Sunday", "5"], "left": ["Saturday", "Tom", "2"]}
@@ -168,12 +169,12 @@ def test_names_and_numbers_that_a_text_adds_and_leaves_out(module_page, after):
         (False, [1, 2], [("relate", "="), ("relate", "=")], "", None),
         (False, [1, 2], [("relate", 3), ("place", 1), ("place", 2)], "B > A", [[2], [1]]),
         (False, [1, 2], [("place", 1), ("relate", 3), ("relate", "="), ("back",)], "A ≫ B", [[1], [2]]),
-        (True, [1, 2, 3, 4, 5], [("place", 3)], "C > … > ?", None),
-        (True, [1, 2, 3, 4, 5], [("place", 3), ("place", 1), ("place", 2)], "C > … > A", [[3], [2, 4, 5], [1]]),
-        (True, [1, 2, 3, 4, 5], [("place", 3), ("place", 1), ("moveTo", 1, 0)], "A > … > C", [[1], [2, 4, 5], [3]]),
-        (True, [1, 2, 3, 4, 5], [("place", 3), ("place", 1), ("moveTo", 4, 1)], "C > … > D", [[3], [1, 2, 5], [4]]),
-        (True, [1, 2, 3, 4, 5], [("place", 3), ("place", 1), ("remove", 3)], "? > … > A", None),
-        (True, [1, 2, 3, 4, 5], [("place", 3), ("place", 1), ("remove", 3), ("place", 5)], "E > … > A", [[5], [2, 3, 4], [1]]),
+        (True, FIVE, [("place", 3)], "C > … > ?", None),
+        (True, FIVE, [("place", 3), ("place", 1), ("place", 2)], "C > … > A", [[3], [2, 4, 5], [1]]),
+        (True, FIVE, [("place", 3), ("place", 1), ("moveTo", 1, 0)], "A > … > C", [[1], [2, 4, 5], [3]]),
+        (True, FIVE, [("place", 3), ("place", 1), ("moveTo", 4, 1)], "C > … > D", [[3], [1, 2, 5], [4]]),
+        (True, FIVE, [("place", 3), ("place", 1), ("remove", 3)], "? > … > A", None),
+        (True, FIVE, [("place", 3), ("place", 1), ("remove", 3), ("place", 5)], "E > … > A", [[5], [2, 3, 4], [1]]),
     ],
 )  # fmt: skip
 def test_two_and_best_and_worst(module_page, after, best_worst, ids, steps, text, groups):
@@ -186,7 +187,8 @@ def test_two_and_best_and_worst(module_page, after, best_worst, ids, steps, text
           for (const [name, ...rest] of steps) state = s[name](state, ...rest);
           const answer = s.answer(state);
           // What was said comes back the same from a draft, and from what is stored.
-          const again = [s.fromDraft(ids, s.toDraft(state), method), s.fromDraft(ids, answer ?? s.toDraft(state), method)];
+          const draft = s.toDraft(state);
+          const again = [draft, answer ?? draft].map((kept) => s.fromDraft(ids, kept, method));
           return [state, ...again].map((one) => [w.orderText(one), s.answer(one)?.groups ?? null]);
         }""",
         [ids, "best_worst" if best_worst else "full", [list(step) for step in steps]],

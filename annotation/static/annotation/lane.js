@@ -10,7 +10,8 @@ export class Lane {
   /** `act` is called with ("move", id, position), ("cycle", boundary), ("shift", id, step) and ("remove", id). */
   constructor(list, cards, { act }) {
     Object.assign(this, { list, act });
-    const common = { animation: 120, forceFallback: true, fallbackOnBody: true, fallbackTolerance: 4 };
+    const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const common = { animation: still ? 0 : 120, forceFallback: true, fallbackOnBody: true, fallbackTolerance: 4 };
     this.lane = Sortable.create(list, {
       ...common,
       group: { name: "order", pull: false, put: true },
