@@ -6,7 +6,7 @@ PORT ?= 8000
 BIN := .venv/bin
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test check setup format lock browser clean
+.PHONY: demo test check setup format lock browser screenshots clean
 
 demo: setup
 	@exec $(BIN)/python -m webapp.demo --port $(PORT)
@@ -45,6 +45,10 @@ browser: setup
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
 	  else echo "No chromium: the browser tests will be skipped."; fi; }
+
+# Of the product that make demo serves.
+screenshots: browser
+	$(BIN)/python docs/screenshots.py --url http://127.0.0.1:$(PORT)
 
 format: setup
 	$(BIN)/ruff format .

@@ -19,7 +19,14 @@ from annotation.permissions import CAPABILITIES, project_get, role_of
 from annotation.selectors import annotator_progress
 from annotation.users import User
 
-FLAG_REASONS = ("Harmful or unsafe", "Personal data", "Rude", "Makes no sense", "Wrong language", "Something else")
+FLAG_REASONS = (
+    "Harmful or unsafe",
+    "Personal data",
+    "Rude",
+    "Broken, or makes no sense",
+    "Wrong language",
+    "Something else",
+)
 
 
 @require_safe

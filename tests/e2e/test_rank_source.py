@@ -57,6 +57,16 @@ def test_a_part_is_struck_by_keyboard_alone(rank):
     rank.expect_order("A >>>")
 
 
+def test_a_selection_is_struck_by_touch(open_page, alice, make_task):
+    make_task(FAMILY, "one", "two", "three")
+    rank = RankPage(open_page(alice, PATH, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True))
+    rank.ready()
+    rank.page.evaluate(SELECT, ["Sunday", "Sunday"])
+    rank.card("ABCD"[letter_of(rank, "Sunday") - 1]).get_by_role("button", name="Strike what").tap()
+    expect(rank.page.locator(".card-text del")).to_have_text("Sunday")
+    rank.expect_order(">>>")
+
+
 def test_a_double_click_selects_a_word_and_places_nothing(rank):
     rank.page.get_by_text("plain").dblclick(position={"x": 12, "y": 10})
     rank.expect_order(">>>")
