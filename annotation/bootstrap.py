@@ -50,16 +50,29 @@ def bootstrap(
     return float(low), float(high)
 
 
+def wilson(share: float, n: int) -> Figure:
+    """A share with Wilson's 95 % interval (1927); of ``n`` units, of which it need not be a whole number."""
+    z = stats.norm.ppf(0.975)
+    centre, half = share + z**2 / (2 * n), z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
+    return Figure(share, min(float(low), share), max(float(high), share), n)
+
+
 def ratio_figure(
     top: Floats, bottom: Floats, *, seed: int, minimum: int = MINIMUM, resamples: int = RESAMPLES
 ) -> Figure | None:
-    """Σ top / Σ bottom over units [n]; units without trials are left out, None below ``minimum`` units."""
+    """The share Σ top / Σ bottom over units [n]; units without trials are left out, None below ``minimum`` units.
+
+    Where all or none of the trials are hits every resample is the same: the interval is Wilson's then, n = units.
+    """
     kept = bottom > 0
     units = int(kept.sum())
     if units < max(1, minimum):
         return None
     rows = np.stack([top[kept], bottom[kept]], axis=1).astype(np.float64)
     value = float(rows[:, 0].sum() / rows[:, 1].sum())
+    if value in (0, 1):
+        return wilson(value, units)
     low, high = bootstrap(rows, lambda means: means[:, 0] / means[:, 1], seed=seed, resamples=resamples)
     return Figure(value, min(low, value), max(high, value), units)
 
@@ -67,11 +80,3 @@ def ratio_figure(
 def sums(units: NDArray[np.int64], values: NDArray[np.generic], n: int) -> Floats:
     """The sum of ``values`` within each of ``n`` units, given each value's unit."""
     return np.bincount(units, weights=values, minlength=n).astype(np.float64)
-
-
-def wilson(share: float, n: int) -> Figure:
-    """A share with Wilson's 95 % interval (1927); of ``n`` units, of which it need not be a whole number."""
-    z = stats.norm.ppf(0.975)
-    centre, half = share + z**2 / (2 * n), z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
-    return Figure(share, min(float(low), share), max(float(high), share), n)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from annotation.bootstrap import MINIMUM, Figure, Floats, ratio_figure
+from annotation.bootstrap import MINIMUM, Figure, Floats, ratio_figure, sums
 from annotation.outcomes import Ints, Outcomes
 
 NEWEST = 2000  # prompts looked at
@@ -67,8 +67,7 @@ def _cycles(relations: Iterable[_Relation], agreement: float | None, *, votes: b
         return Cycles(None, None, 0, 0, False)
     prompt, raters, cyclic, triples = np.array(found).T
     names, code = np.unique(prompt, return_inverse=True)
-    top = np.bincount(code, weights=cyclic, minlength=len(names))
-    bottom = np.bincount(code, weights=triples, minlength=len(names))
+    top, bottom = sums(code, cyclic, len(names)), sums(code, triples, len(names))
     share = ratio_figure(top, bottom, seed=seed, minimum=minimum)
     expected = None
     if agreement is not None:

@@ -80,8 +80,8 @@ def _annotators(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if reliability["bias"]:
             yield f"  Lean to what is first {shown(reliability['bias'])}"
         if gold:
-            counted = f"{gold['right']} of {gold['pairs']}"
-            yield f"  Gold                 {counted}, {gold['verdict']}; {shown(gold['share'])}"
+            told = f"{gold['right']} of {gold['pairs']} pairs, {gold['verdict']}"
+            yield f"  Gold                 {told}; {shown(gold['share'])}"
         if row["consistency"]:
             yield f"  Same pairs again     {shown(row['consistency']['pairs'])}"
 

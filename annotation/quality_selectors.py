@@ -65,10 +65,10 @@ def evidence_for_quality(project: Project) -> Evidence:
     skipped = Assignment.objects.filter(task__project=project, state=AssignmentState.SKIPPED)
     return Evidence(
         gold=[
-            GoldAnswer(*row)
-            for row in gold.values_list("annotator__username", "groups", "assignment__task__gold", "method").order_by(
-                "id"
-            )
+            GoldAnswer(name, groups, known or (), method)
+            for name, groups, known, method in gold.values_list(
+                "annotator__username", "groups", "assignment__task__gold", "method"
+            ).order_by("id")
         ],
         repeats=_repeats(current),
         timed=_timed(project),
@@ -93,7 +93,7 @@ def _timed(project: Project) -> list[Timed]:
     lengths = dict(tasks.values_list("pk").annotate(size=Coalesce(Sum(Length("completions__text")), 0)))
     values = rows.annotate(source=Length("prompt__text")).order_by("id")
     return [
-        Timed(name, source + lengths[task], duration)
+        Timed(name, source + lengths[task], duration or 0)
         for name, source, task, duration in values.values_list(
             "annotator__username", "source", "assignment__task_id", "duration_ms"
         )

@@ -125,8 +125,14 @@ def shared_answers(pairs: Outcomes, shared: Shared, kept: NDArray[np.bool_] | No
 def most_probable(answers: Answers) -> Floats:
     """(γ [people], b [people], log spread) where the posterior is highest, from γ = 1 and b = 0."""
     start = np.concatenate([np.full(answers.people, GAMMA_MEAN), np.zeros(answers.people), [math.log(SPREAD)]])
-    options = {"maxiter": 200, "ftol": 1e-8}
-    found = minimize(negative_log_posterior, start, args=(answers,), jac=True, method="L-BFGS-B", options=options)
+    found = minimize(
+        negative_log_posterior,
+        start,
+        args=(answers,),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 200, "ftol": 1e-8},
+    )
     point: Floats = found.x
     return point
 

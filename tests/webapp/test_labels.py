@@ -21,18 +21,18 @@ def test_simulated_labels_are_marked(show, project, alice, bob, lena):
     assert html.count('<span class="state state-simulated">simulated</span>') == 1
 
 
-def test_a_lead_sees_agreement_with_its_interval_and_n(show, project, alice, bob, lena):
+def test_a_lead_sees_agreement_and_the_way_to_quality(show, project, alice, bob, lena):
     for task in TaskFactory.create_batch(6, project=project, wanted_raters=2):
         ranked(project, alice, task=task)
         ranked(project, bob, task=task)
     html = show(lena).content.decode()
-    assert "Krippendorff" in html
     assert "n = 6 prompts" in html
+    assert reverse("quality", args=["dialogues"]) in html
 
 
-def test_too_little_overlap_is_said(show, project, alice, lena):
+def test_an_annotator_sees_no_way_to_quality(show, project, alice):
     ranked(project, alice)
-    assert "Not known yet" in show(lena).content.decode()
+    assert reverse("quality", args=["dialogues"]) not in show(alice).content.decode()
 
 
 def test_an_annotator_sees_only_their_own_row(show, project, alice, bob):

@@ -71,6 +71,7 @@ def own_projects(project: Project, number: int) -> None:
         ("evaluations", models),
         ("members", members),
         ("labels", labels),
+        ("quality", labels),
         ("snapshots", snapshots),
     ],
 )

@@ -20,6 +20,7 @@ PAGES: Mapping[str, tuple[str, set[str]]] = {
     "project_live": ("get", ALL),
     "rank": ("get", ALL),
     "labels": ("get", ALL),
+    "quality": ("get", {"bob", "lena"}),
     "models": ("get", ALL),
     "evaluations": ("get", ALL),
     "rounds": ("get", TEAM),

@@ -11,11 +11,8 @@ from annotation.stats import AnnotatorRow, Stats
 from webapp.dashboard.charts import (
     Column,
     ColumnChart,
-    DotChart,
-    Row,
     ShareBar,
     column_chart,
-    dot_chart,
     share_bar,
 )
 
@@ -103,25 +100,3 @@ def annotator_rows(stats: Stats, quality: Mapping[str, Any] | None) -> list[dict
 
 def _annotator_row(row: AnnotatorRow, figures: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "agreement": figures.get("agreement"), "tie_rate": figures.get("tie_rate")}
-
-
-def agreement_charts(quality: Mapping[str, Any]) -> list[DotChart]:
-    """Pairwise agreement with the band of the best possible accuracy, and Krippendorff's alpha."""
-    pairwise, alpha = quality["pairwise_agreement"], quality["alpha_pairs"]
-    band = quality["ceiling"]
-    charts = [
-        dot_chart(
-            "Pairwise agreement",
-            [Row("All annotators", pairwise or {})],
-            unit="share of pairs on which two people agree, ties left out",
-            band=(band["low"], band["high"], "Best possible accuracy of a reward model") if band else None,
-            marks=[(0.5, "0.5: chance")],
-        ),
-        dot_chart(
-            "Krippendorff’s alpha, ordinal",
-            [Row("All annotators", alpha or {}, 2)],
-            unit="1 is perfect, 0 is chance",
-            marks=[(0.0, "0: chance")],
-        ),
-    ]
-    return [chart for chart in charts if chart is not None]

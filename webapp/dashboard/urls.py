@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from webapp.dashboard.pages import imports, labels, members, projects, registry, rounds, runs, snapshots
+from webapp.dashboard.pages import imports, labels, members, projects, quality, registry, rounds, runs, snapshots
 
 PROJECT = "projects/<slug:slug>/"
 
@@ -18,6 +18,7 @@ urlpatterns = [
     path(f"{PROJECT}members/<str:username>/role/", members.change, name="member_change"),
     path(f"{PROJECT}members/<str:username>/remove/", members.remove, name="member_remove"),
     path(f"{PROJECT}labels/", labels.labels, name="labels"),
+    path(f"{PROJECT}quality/", quality.quality, name="quality"),
     path(f"{PROJECT}rounds/", rounds.rounds, name="rounds"),
     path(f"{PROJECT}rounds/<int:number>/", rounds.detail, name="round"),
     path(f"{PROJECT}rounds/<int:number>/live/", rounds.live, name="round_live"),

@@ -6,7 +6,6 @@ from django.views.decorators.http import require_safe
 from annotation.models import Project
 from annotation.selectors import project_quality, project_stats
 from webapp.dashboard.labels import (
-    agreement_charts,
     annotator_rows,
     days_chart,
     place_bars,
@@ -38,6 +37,5 @@ def labels(request: HttpRequest, project: Project) -> HttpResponse:
         "strengths": strength_bar(stats),
         "reasons": reason_rows(stats),
         "annotators": annotator_rows(stats, quality),
-        "agreement": agreement_charts(quality) if quality else [],
     }
     return project_render(request, project, "labels", context)

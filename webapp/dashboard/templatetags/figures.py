@@ -140,6 +140,6 @@ def percent(value: object) -> int:
 
 
 @register.inclusion_tag("dashboard/_interval.html")
-def interval(value: object, unit: str = "") -> dict[str, object]:
-    """An Interval ``{value, low, high, n}`` as value, bounds and n."""
-    return {"interval": value if isinstance(value, Mapping) else None, "unit": unit}
+def interval(value: object, unit: str = "", absent: str = DASH) -> dict[str, object]:
+    """An Interval ``{value, low, high, n}`` as value, bounds and n; ``absent`` where there is none."""
+    return {"interval": value if isinstance(value, Mapping) else None, "unit": unit, "absent": absent}
