@@ -1,107 +1,117 @@
-"""Preference pairs for other tools, streamed: JSONL, CSV or Parquet.
+"""Pairs and rankings for other tools, streamed: JSONL, CSV, Parquet, or a folder that HF `datasets` loads.
 
-``trl``: TRL's preference layout with an explicit prompt (``prompt, chosen, rejected``), ties left out.
-``full``: ties too, with ``ranking, annotator, strength, tie, weight, split``.
+Layouts of pairs. ``trl``: TRL's preference layout with an explicit prompt (``prompt, chosen, rejected``), ties left
+out. ``trl_conversational``: the same as lists of messages. ``full``: ties too, with
+``ranking, annotator, strength, tie, weight, split``.
 In CSV, a text that a spreadsheet would run as a formula (it begins with = + - @, a tab or a carriage
-return) gets an apostrophe before it. JSONL and Parquet hold every text as it is: train from those.
+return) gets an apostrophe before it, and lists are JSON. JSONL and Parquet hold every text as it is: train from those.
 """
 
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from annotation.exceptions import InvalidInput
-from annotation.models import PreferencePair, Project
-from annotation.snapshots import pseudonym
+from annotation.export_rows import PAIRS, RANKINGS, Row, pair_rows, ranking_rows, schema_of
+from annotation.models import Project
 
-Layout = Literal["trl", "full"]
-LAYOUTS: dict[str, tuple[str, ...]] = {
-    "trl": ("prompt", "chosen", "rejected"),
-    "full": ("prompt", "chosen", "rejected", "ranking", "annotator", "strength", "tie", "weight", "split"),
-}
+LAYOUTS = PAIRS
 FORMATS = {
     "jsonl": "application/x-ndjson",
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
+    "datasets": "application/zip",
 }
-ROWS_AT_ONCE = 2000
+LINES = ("jsonl", "csv")  # what is sent while it is read; the others are files first
+ROW_GROUP = 5000  # rows of a Parquet file held in memory at once
 # Inside a JSON string they are allowed as they are, but Python's splitlines and some tools cut there.
 _LINE_ENDS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def export_check(*, format: str, layout: str) -> None:  # noqa: A002 -- the query's own name
-    """Raise InvalidInput for a format or layout that is none of ours."""
-    if format not in FORMATS:
-        message = f"'{format}' is no format: {', '.join(FORMATS)}."
-        raise InvalidInput(message, fields={"format": [message]})
+@dataclass(frozen=True)
+class Export:
+    """What is exported: its name, its columns, and its rows with the split of each. ``rows()`` reads them anew."""
+
+    project: Project
+    name: str  # pairs or rankings
+    layout: str
+    columns: tuple[str, ...]
+    rows: Callable[[], Iterator[tuple[str, Row]]]
+
+    def schema(self) -> Any:
+        """The pyarrow schema of its columns."""
+        return schema_of(self.columns, conversational=self.layout == "trl_conversational")
+
+
+def pairs_export(*, project: Project, layout: str = "trl") -> Export:
+    """The pairs of the labels that models learn from; InvalidInput for a layout that is none of ours."""
     if layout not in LAYOUTS:
         message = f"'{layout}' is no layout: {', '.join(LAYOUTS)}."
         raise InvalidInput(message, fields={"layout": [message]})
+    return Export(project, "pairs", layout, LAYOUTS[layout], lambda: pair_rows(project=project, layout=layout))
 
 
-def pair_rows(*, project: Project, layout: str) -> Iterator[dict[str, Any]]:
-    """The current pairs, oldest first, a batch of them in memory at a time."""
-    rows = PreferencePair.objects.filter(project=project).order_by("id")
-    if layout == "trl":
-        rows = rows.filter(tie=False)
-    fields = ["prompt__text", "chosen__text", "rejected__text"]
-    if layout == "full":
-        fields += ["ranking_id", "annotator__username", "strength", "tie", "weight", "split"]
-    names = LAYOUTS[layout]
-    known: dict[str, str] = {}
-    for values in rows.values_list(*fields).iterator(chunk_size=ROWS_AT_ONCE):
-        row = dict(zip(names, values, strict=True))
-        if layout == "full":
-            username = row["annotator"]
-            row["annotator"] = known.setdefault(username, pseudonym(username=username, salt=project.split_salt))
-        yield row
+def rankings_export(*, project: Project) -> Export:
+    """One row for each current label, with everything its annotator said."""
+    return Export(project, "rankings", "full", RANKINGS, lambda: ranking_rows(project=project))
 
 
-def pairs_as_lines(*, project: Project, format: str, layout: str) -> Iterator[bytes]:  # noqa: A002
+def format_check(format: str) -> None:  # noqa: A002 -- the query's own name
+    """Raise InvalidInput for a format that is none of ours."""
+    if format not in FORMATS:
+        message = f"'{format}' is no format: {', '.join(FORMATS)}."
+        raise InvalidInput(message, fields={"format": [message]})
+
+
+def file_name(export: Export, format: str) -> str:  # noqa: A002
+    """What the file is called, ``talks-pairs.jsonl``."""
+    return f"{export.project.slug}-{export.name}.{'zip' if format == 'datasets' else format}"
+
+
+def as_lines(export: Export, format: str) -> Iterator[bytes]:  # noqa: A002
     """JSONL or CSV, in pieces of some kilobytes."""
-    rows = pair_rows(project=project, layout=layout)
-    pieces = _json_lines(rows) if format == "jsonl" else _csv_lines(rows, LAYOUTS[layout])
+    rows = (row for _, row in export.rows())
+    pieces = _json_lines(rows) if format == "jsonl" else _csv_lines(rows, export.columns)
     while block := "".join(islice(pieces, 200)):
         yield block.encode()
 
 
-def pairs_as_parquet(*, project: Project, layout: str, file: IO[bytes]) -> None:
-    """Write the Parquet file; its index stands at its end, so it cannot be streamed."""
-    import pyarrow  # 100 ms that only this format costs
+def as_parquet(export: Export, file: IO[bytes]) -> None:
+    """Write one Parquet file; its index stands at its end, so it cannot be streamed."""
+    import pyarrow
     import pyarrow.parquet
 
-    types = {
-        "ranking": pyarrow.int64(),
-        "strength": pyarrow.int8(),
-        "tie": pyarrow.bool_(),
-        "weight": pyarrow.float64(),
-    }
-    schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in LAYOUTS[layout]])
-    rows = pair_rows(project=project, layout=layout)
+    rows = (row for _, row in export.rows())
+    schema = export.schema()
     with pyarrow.parquet.ParquetWriter(file, schema) as writer:
-        while batch := list(islice(rows, ROWS_AT_ONCE)):
+        while batch := list(islice(rows, ROW_GROUP)):
             writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
 
 
-def _json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+def _json_lines(rows: Iterator[Row]) -> Iterator[str]:
     for row in rows:
         yield json.dumps(row, ensure_ascii=False).translate(_LINE_ENDS) + "\n"
 
 
-def _csv_lines(rows: Iterator[dict[str, Any]], names: tuple[str, ...]) -> Iterator[str]:
+def _csv_lines(rows: Iterator[Row], names: tuple[str, ...]) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(names)
     for row in rows:
-        writer.writerow([formula_safe(row[name]) for name in names])
+        writer.writerow([_cell(row[name]) for name in names])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
     yield buffer.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return formula_safe(json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value)
 
 
 def formula_safe(value: Any) -> Any:

@@ -215,6 +215,7 @@ class Task(models.Model):
     repeats = models.ForeignKey("Assignment", models.CASCADE, related_name="repeats", null=True, blank=True)
     lot = models.FloatField(default=0, help_text="0 to 1, drawn once: the order of the random strategy.")
     score = models.FloatField(null=True, blank=True, help_text="What a ranking of it would teach the reward model.")
+    reviewed_at = models.DateTimeField(null=True, blank=True, help_text="When a reviewer last decided about it.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -315,6 +316,7 @@ class Retraction(models.Model):
     reason = models.TextField()
     rankings = models.PositiveIntegerField(help_text="How many were current when they were taken back.")
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True)
+    requeued = models.BooleanField(default=False, help_text="Its tasks were handed out to others again.")
     at = models.DateTimeField(auto_now_add=True)
     undone_at = models.DateTimeField(null=True, blank=True)
 

@@ -1,31 +1,33 @@
-"""Frozen exports of the current rankings, named by what they say.
+"""Frozen exports of the current rankings, named by what they say: the sha256 of their sorted canonical lines.
 
-The canonical form is one JSON line for each ranking (sorted keys, UTF-8, NFC, no spaces, ``\\n``),
-the lines sorted. It holds content alone: no ids, times, durations or versions, so that the same labels
-have the same sha256 on any database.
+Nothing here holds a snapshot in memory: lines are sorted in pieces on disk and merged (`lines_sort`).
 """
 
 import hashlib
-import hmac
+import heapq
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.conf import settings
 
-from annotation.texts import nfc
+from annotation.canonical import canonical_groups, pseudonym
+from annotation.exceptions import Conflict
+from annotation.models import Snapshot
+from annotation.snapshot_card import card
 
-FILES = ("rankings.jsonl", "rankings.parquet", "manifest.json", "README.md")
+__all__ = ["FILES", "canonical_groups", "draft_folder", "draft_publish", "folder_of", "lines_of", "pseudonym"]
+
+LINES = "rankings.jsonl"
+FILES = (LINES, "rankings.parquet", "manifest.json", "README.md")
 ROWS_AT_ONCE = 2000
-
-
-def pseudonym(*, username: str, salt: str) -> str:
-    """How an annotator is called outside: 12 hex digits of HMAC-SHA256(salt, username)."""
-    return hmac.new(salt.encode(), username.encode(), hashlib.sha256).hexdigest()[:12]
+SORTED_AT_ONCE = 32 * 1024 * 1024  # bytes of lines
 
 
 def folder_of(path: str) -> Path:
@@ -33,44 +35,84 @@ def folder_of(path: str) -> Path:
     return Path(settings.DATA_DIR) / path
 
 
-def canonical_groups(texts: dict[int, str], groups: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """Completions as sorted texts, and groups of indices into them, free of any id.
-
-    Of completions with the same words, the one that stands higher comes first.
-    """
-    level = {completion: place for place, group in enumerate(groups) for completion in group}
-    order = sorted(texts, key=lambda completion: (nfc(texts[completion]), level.get(completion, len(groups))))
-    index = {completion: position for position, completion in enumerate(order)}
-    return {
-        "completions": [nfc(texts[completion]) for completion in order],
-        "groups": [sorted(index[completion] for completion in group) for group in groups],
-    }
-
-
-def folder_write(folder: Path, lines: Sequence[bytes], manifest: Mapping[str, Any]) -> None:
-    """Write a snapshot's files beside their place and rename them into it: there whole, or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
+def lines_of(snapshot: Snapshot) -> Iterator[bytes]:
+    """A snapshot's canonical lines, in their order. Raises Conflict where its files are not there any more."""
+    path = folder_of(snapshot.path) / LINES
     try:
-        with (draft / "rankings.jsonl").open("wb") as file:
-            file.writelines(lines)
-        _write_parquet(draft / "rankings.parquet", lines)
-        (draft / "README.md").write_text(_card(manifest), encoding="utf-8")
-        (draft / "manifest.json").write_text(
-            json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        draft.chmod(0o755)  # mkdtemp's is for its owner alone
-        try:
-            os.rename(draft, folder)
-        except OSError:
-            if not (folder / "manifest.json").exists():
-                raise
-            # Somebody else wrote the same labels in between: theirs is as good.
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise Conflict(
+            f"The files of snapshot {snapshot.sha256[:12]} are not in the data folder any more: put its folder back, "
+            "or freeze again while the labels are the same."
+        ) from None
+    with file:
+        yield from file
+
+
+@contextmanager
+def draft_folder(path: str) -> Iterator[Path]:
+    """A folder beside the snapshot's place, gone afterwards unless it was published."""
+    parent = folder_of(path)
+    parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=parent))
+    try:
+        yield draft
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _write_parquet(path: Path, lines: Sequence[bytes]) -> None:
+def lines_sort(lines: Iterable[bytes], draft: Path) -> str:
+    """Write ``lines`` sorted by their bytes into the draft; their sha256. Memory does not grow with their number."""
+    pieces = [_piece(piece, draft, number) for number, piece in enumerate(_in_pieces(lines))]
+    digest = hashlib.sha256()
+    with ExitStack() as stack:
+        files: list[BinaryIO] = [stack.enter_context(piece.open("rb")) for piece in pieces]
+        with (draft / LINES).open("wb") as out:
+            for line in heapq.merge(*files):
+                digest.update(line)
+                out.write(line)
+    for piece in pieces:
+        piece.unlink()
+    return digest.hexdigest()
+
+
+def _in_pieces(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    piece: list[bytes] = []
+    size = 0
+    for line in lines:
+        piece.append(line)
+        size += len(line)
+        if size >= SORTED_AT_ONCE:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
+
+
+def _piece(lines: list[bytes], draft: Path, number: int) -> Path:
+    path = draft / f"piece-{number}"
+    lines.sort()
+    with path.open("wb") as file:
+        file.writelines(lines)
+    lines.clear()
+    return path
+
+
+def draft_publish(draft: Path, folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Add what belongs to the draft's lines and rename it into its place: there whole, or not at all."""
+    _write_parquet(draft)
+    (draft / "README.md").write_text(card(manifest), encoding="utf-8")
+    (draft / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.chmod(0o755)  # mkdtemp's is for its owner alone
+    try:
+        os.rename(draft, folder)
+    except OSError:
+        if not (folder / "manifest.json").exists():
+            raise
+        # Somebody else wrote the same labels in between: theirs is as good.
+
+
+def _write_parquet(draft: Path) -> None:
     import pyarrow  # 100 ms that only snapshots and exports cost
     import pyarrow.parquet
 
@@ -86,37 +128,9 @@ def _write_parquet(path: Path, lines: Sequence[bytes]) -> None:
             ("strengths", pyarrow.list_(pyarrow.int32())),
         ]
     )
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-        for start in range(0, len(lines), ROWS_AT_ONCE):
-            rows = [json.loads(line) for line in lines[start : start + ROWS_AT_ONCE]]
+    with (
+        (draft / LINES).open("rb") as lines,
+        pyarrow.parquet.ParquetWriter(draft / "rankings.parquet", schema) as writer,
+    ):
+        while rows := [json.loads(line) for line in islice(lines, ROWS_AT_ONCE)]:
             writer.write_table(pyarrow.Table.from_pylist(rows, schema=schema))
-
-
-def _card(manifest: Mapping[str, Any]) -> str:
-    counts = manifest["counts"]
-    figure = manifest["agreement"]["pairwise"]
-    agreed = f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})" if figure else "not enough overlap"
-    origins = ", ".join(f"{number} {origin}" for origin, number in counts["by_origin"].items())
-    splits = ", ".join(f"{number} {split}" for split, number in counts["by_split"].items())
-    return f"""# Rankings of {manifest["project"]}
-
-{counts["rankings"]} rankings ({origins}), {counts["pairs"]} pairs, of {counts["prompts"]} prompts
-by {counts["annotators"]} annotators. Split by prompt: {splits}. Pairwise agreement, ties left out: {agreed}.
-
-sha256 of `rankings.jsonl`: `{manifest["sha256"]}`
-
-One line for each ranking; `rankings.parquet` holds the same.
-
-| field | what |
-| --- | --- |
-| `prompt` | the raw prompt |
-| `completions` | the texts that were ranked, sorted |
-| `groups` | indices into `completions`, best group first; two or more in a group are a tie |
-| `method` | `best_worst` where the annotator named the best and the worst alone: those between were not compared |
-| `strengths` | for each boundary between groups: 1 slightly better, 2 better, 3 much better; null when not given |
-| `none_acceptable` | the annotator found none acceptable |
-| `annotator` | a pseudonym, the same for the whole project |
-| `split` | train, validation or test, by hash of the prompt's identity |
-
-The lines hold no ids and no times: the same labels have the same hash anywhere.
-"""

@@ -4,9 +4,12 @@ from django.urls import URLPattern, URLResolver, path, register_converter
 from django.urls.converters import IntConverter
 
 from annotation.api import views_data as data
+from annotation.api import views_exports as exports
 from annotation.api import views_handing as handing
 from annotation.api import views_projects as projects
 from annotation.api import views_rankings_import as rankings_import
+from annotation.api import views_review as review
+from annotation.api import views_snapshots as snapshots
 from annotation.api import views_tasks as tasks
 
 
@@ -34,12 +37,29 @@ urlpatterns: list[URLPattern | URLResolver] = [
         rankings_import.RankingsImportView.as_view(),
         name="api-rankings-import",
     ),
-    path("projects/<slug:slug>/pairs/", data.PairsView.as_view(), name="api-pairs"),
-    path("projects/<slug:slug>/snapshots/", data.SnapshotsView.as_view(), name="api-snapshots"),
+    path("projects/<slug:slug>/pairs/", exports.PairsView.as_view(), name="api-pairs"),
+    path("projects/<slug:slug>/rankings/", exports.RankingsView.as_view(), name="api-rankings"),
+    path("projects/<slug:slug>/snapshots/", snapshots.SnapshotsView.as_view(), name="api-snapshots"),
     path(
         "projects/<slug:slug>/snapshots/<slug:sha256>/<str:name>/",
-        data.SnapshotFileView.as_view(),
+        snapshots.SnapshotFileView.as_view(),
         name="api-snapshot-file",
+    ),
+    path(
+        "projects/<slug:slug>/snapshots/<slug:sha256>/diff/<slug:other>/",
+        snapshots.SnapshotDiffView.as_view(),
+        name="api-snapshot-diff",
+    ),
+    path("projects/<slug:slug>/review/", review.ReviewView.as_view(), name="api-review"),
+    path("projects/<slug:slug>/review/<key:task>/", review.CaseView.as_view(), name="api-review-case"),
+    path("projects/<slug:slug>/review/<key:task>/final/", review.FinalView.as_view(), name="api-review-final"),
+    path("projects/<slug:slug>/review/<key:task>/again/", review.AskAgainView.as_view(), name="api-review-again"),
+    path("projects/<slug:slug>/review/<key:task>/leave/", review.LeaveView.as_view(), name="api-review-leave"),
+    path("projects/<slug:slug>/retractions/", review.RetractionsView.as_view(), name="api-retractions"),
+    path(
+        "projects/<slug:slug>/retractions/<key:retraction>/undo/",
+        review.RetractionUndoView.as_view(),
+        name="api-retraction-undo",
     ),
     path("projects/<slug:slug>/tasks/next/", tasks.NextTaskView.as_view(), name="api-task-next"),
     path("projects/<slug:slug>/tasks/", handing.TasksView.as_view(), name="api-tasks"),

@@ -1,24 +1,18 @@
-"""What goes in and out in bulk: imports, pairs, snapshots."""
+"""What goes in in bulk. What goes out: ``views_exports``, ``views_snapshots``."""
 
-import tempfile
 from typing import Any, BinaryIO
 
-from django.http import FileResponse, StreamingHttpResponse
-from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import JSONParser, MultiPartParser
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation import services
-from annotation.api.base import NEXT_PAGE, KedgeView, answers, page, paged, person
+from annotation.api.base import KedgeView, answers, person
 from annotation.api.idempotency import idempotent
-from annotation.exceptions import InvalidInput, NotFound
-from annotation.exporters import FORMATS, LAYOUTS, export_check, pairs_as_lines, pairs_as_parquet
+from annotation.exceptions import InvalidInput
 from annotation.importers import (
     COMPLETION_NEEDS,
     PROMPT_NEEDS,
@@ -29,12 +23,8 @@ from annotation.importers import (
     put_aside,
     rows_from,
 )
-from annotation.models import Project, Snapshot
 from annotation.permissions import project_get
 from annotation.readers import MAX_FILE
-from annotation.snapshots import FILES, folder_of
-
-_IN_MEMORY = 8 * 1024 * 1024
 
 
 class ImportFileSerializer(serializers.Serializer[Any]):
@@ -58,13 +48,6 @@ class ImportReportSerializer(serializers.Serializer[Any]):
 
 class CompletionReportSerializer(ImportReportSerializer):
     tasks = serializers.IntegerField(help_text="Tasks that were made of prompts with enough completions.")
-
-
-class SnapshotSerializer(serializers.ModelSerializer[Snapshot]):
-    class Meta:
-        model = Snapshot
-        fields = ["sha256", "rankings", "pairs", "manifest", "created_at"]
-        read_only_fields = fields
 
 
 class ImportView(KedgeView):
@@ -143,95 +126,3 @@ class CompletionsImportView(ImportView):
     @idempotent
     def store(self, request: Request, **parts: Any) -> Response:
         return Response(services.completions_store(**parts).as_dict())
-
-
-class OwnFormat(DefaultContentNegotiation):
-    """``?format=`` chooses the file's format here, not DRF's renderer; errors are JSON whatever is accepted."""
-
-    def select_renderer(
-        self, request: Any, renderers: Any, format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
-
-
-class PairsView(KedgeView):
-    content_negotiation_class = OwnFormat
-
-    @extend_schema(
-        operation_id="pairs",
-        parameters=[
-            OpenApiParameter("format", str, enum=list(FORMATS), default="jsonl"),
-            OpenApiParameter("layout", str, enum=list(LAYOUTS), default="trl"),
-        ],
-        responses=answers(
-            {
-                (200, FORMATS["jsonl"]): OpenApiTypes.BINARY,
-                (200, "text/csv"): OpenApiTypes.BINARY,
-                (200, FORMATS["parquet"]): OpenApiTypes.BINARY,
-            }
-        ),
-    )
-    def get(self, request: Request, slug: str) -> HttpResponseBase:
-        """The current pairs, streamed. ``trl`` is TRL's preference layout without ties; ``full`` adds
-        ``ranking, annotator, strength, tie, weight, split``.
-
-        In CSV a text that begins with ``= + - @``, a tab or a carriage return gets an apostrophe before it, so
-        that no spreadsheet runs it. JSONL and Parquet hold every text as it is: train from those.
-        """
-        project = project_get(slug=slug, user=request.user, capability="export")
-        format_ = request.query_params.get("format", "jsonl")
-        layout = request.query_params.get("layout", "trl")
-        export_check(format=format_, layout=layout)
-        name = f"{project.slug}-pairs.{format_}"
-        if format_ == "parquet":
-            return FileResponse(
-                _parquet(project, layout), as_attachment=True, filename=name, content_type=FORMATS[format_]
-            )
-        response = StreamingHttpResponse(
-            pairs_as_lines(project=project, format=format_, layout=layout), content_type=FORMATS[format_]
-        )
-        response["Content-Disposition"] = f'attachment; filename="{name}"'
-        return response
-
-
-def _parquet(project: Project, layout: str) -> BinaryIO:
-    file: Any = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 -- the response closes it
-    pairs_as_parquet(project=project, layout=layout, file=file)
-    file.seek(0)
-    return file  # type: ignore[no-any-return]  # a spooled file is a BinaryIO in all but its type
-
-
-class SnapshotsView(KedgeView):
-    @extend_schema(operation_id="snapshots", parameters=NEXT_PAGE, responses=answers({200: paged(SnapshotSerializer)}))
-    def get(self, request: Request, slug: str) -> Response:
-        """The project's snapshots, newest first."""
-        project = project_get(slug=slug, user=request.user, capability="export")
-        return page(self, Snapshot.objects.filter(project=project), SnapshotSerializer)
-
-    @extend_schema(operation_id="snapshot_freeze", request=None, responses=answers({201: SnapshotSerializer}, 409))
-    @idempotent
-    def post(self, request: Request, slug: str) -> Response:
-        """Freeze the current rankings. The same labels give the same snapshot."""
-        project = project_get(slug=slug, user=request.user, capability="export")
-        snapshot = services.snapshot_freeze(project=project, actor=person(request))
-        return Response(SnapshotSerializer(snapshot).data, status=201)
-
-
-class SnapshotFileView(KedgeView):
-    content_negotiation_class = OwnFormat
-
-    @extend_schema(
-        operation_id="snapshot_file",
-        parameters=[OpenApiParameter("name", str, OpenApiParameter.PATH, enum=list(FILES))],
-        responses=answers({(200, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY)}),
-    )
-    def get(self, request: Request, slug: str, sha256: str, name: str) -> FileResponse:
-        """Download one of a snapshot's files."""
-        project = project_get(slug=slug, user=request.user, capability="export")
-        snapshot = Snapshot.objects.filter(project=project, sha256=sha256).first()
-        if snapshot is None or name not in FILES:
-            raise NotFound("No such file.")
-        path = folder_of(snapshot.path) / name
-        if not path.is_file():
-            raise NotFound(f"{name} is not in the data folder any more: freeze the same labels again.")
-        return FileResponse(path.open("rb"), as_attachment=True, filename=f"{sha256[:12]}-{name}")

@@ -79,7 +79,7 @@ class MemberView(KedgeView):
         """Take a person in, or change their role, their quota, or whether they are given anything new."""
         project = project_get(slug=slug, user=request.user, capability="manage")
         values = read(MemberSetSerializer, request)
-        membership = services.member_set(project=project, user=_person(username), actor=person(request), **values)
+        membership = services.member_set(project=project, user=person_named(username), actor=person(request), **values)
         return Response(MemberSerializer(membership).data)
 
     @extend_schema(operation_id="member_remove", responses=answers({204: None}, 409))
@@ -87,7 +87,7 @@ class MemberView(KedgeView):
     def delete(self, request: Request, slug: str, username: str) -> Response:
         """Take a person out. Their rankings stay."""
         project = project_get(slug=slug, user=request.user, capability="manage")
-        services.member_remove(project=project, user=_person(username), actor=person(request))
+        services.member_remove(project=project, user=person_named(username), actor=person(request))
         return Response(status=204)
 
 
@@ -108,7 +108,8 @@ class QualityView(KedgeView):
         return Response(project_quality(project))
 
 
-def _person(username: str) -> User:
+def person_named(username: str) -> User:
+    """Whoever has this name, or NotFound."""
     people = get_user_model().objects.filter(username=username) if not text_problem(username) else None
     person = people.first() if people is not None else None
     if person is None:

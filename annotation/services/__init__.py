@@ -2,6 +2,7 @@
 
 from annotation.distribution import task_next, task_next_or_why
 from annotation.leases import leases_expire
+from annotation.services.adjudication import adjudication_undo, task_adjudicate, task_ask_again, task_leave
 from annotation.services.answers import answers_forget
 from annotation.services.assignments import (
     assignment_get,
@@ -19,10 +20,12 @@ from annotation.services.projects import member_remove, member_set, project_crea
 from annotation.services.prompts import prompts_import, prompts_store
 from annotation.services.ranking_imports import rankings_import, rankings_store
 from annotation.services.rankings import answer_submit, ranking_revise, ranking_submit
+from annotation.services.retractions import retraction_create, retraction_undo
 from annotation.services.snapshots import snapshot_freeze
 from annotation.services.tasks import tasks_create, tasks_prioritise, tasks_score
 
 __all__ = [
+    "adjudication_undo",
     "annotators_add",
     "answer_submit",
     "answers_forget",
@@ -48,7 +51,12 @@ __all__ = [
     "ranking_submit",
     "rankings_import",
     "rankings_store",
+    "retraction_create",
+    "retraction_undo",
     "snapshot_freeze",
+    "task_adjudicate",
+    "task_ask_again",
+    "task_leave",
     "task_next",
     "task_next_or_why",
     "tasks_create",

@@ -6,18 +6,12 @@ from typing import Any
 
 from django.db import transaction
 
-from annotation.exceptions import AlreadySubmitted, LeaseLost, StaleTransition
+from annotation.exceptions import AlreadySubmitted, Conflict, LeaseLost, StaleTransition
 from annotation.leases import lease_revive
-from annotation.models import (
-    LABEL_KINDS,
-    Assignment,
-    AssignmentState,
-    PreferencePair,
-    Ranking,
-    RankingOrigin,
-)
-from annotation.ranking import FULL, Answer, Rewrite, Span, answer_check, pairs_of
+from annotation.models import Assignment, AssignmentState, PreferencePair, Ranking, RankingOrigin, Task
+from annotation.ranking import FULL, Answer, Rewrite, Span, answer_check
 from annotation.services.audit import audit_record
+from annotation.services.pairs import pairs_store
 from annotation.states import assignment_move
 from annotation.users import User
 
@@ -53,22 +47,29 @@ def answer_submit(*, assignment: Assignment, answer: Answer, origin: RankingOrig
     _check(assignment, answer)
     with transaction.atomic():
         _finish(assignment)
-        return _write(assignment, answer, revision=1, origin=origin)
+        return ranking_write(assignment=assignment, answer=answer, revision=1, origin=origin)
 
 
 def ranking_revise(*, ranking: Ranking, answer: Answer, actor: User) -> Ranking:
     """A new revision of a current ranking; the old one stays, its pairs are replaced.
 
-    StaleTransition when ``ranking`` is not the current revision.
+    StaleTransition when ``ranking`` is not the current revision, Conflict when it was taken back.
     """
     assignment = Assignment.objects.select_related("task__project", "prompt").get(pk=ranking.assignment_id)
     _check(assignment, answer)
     with transaction.atomic():
         # Of two revisions at once one finds the ranking current, and the other is told.
         if Ranking.objects.filter(pk=ranking.pk, is_current=True).update(is_current=False) != 1:
-            raise StaleTransition("There is a newer revision of this ranking: load it again.")
+            _refuse(ranking)
         PreferencePair.objects.filter(ranking=ranking).delete()
-        revised = _write(assignment, answer, revision=ranking.revision + 1, origin=RankingOrigin(ranking.origin))
+        revised = ranking_write(
+            assignment=assignment,
+            answer=answer,
+            revision=ranking.revision + 1,
+            origin=RankingOrigin(ranking.origin),
+            batch=ranking.batch,
+            rater_group=ranking.rater_group,
+        )
         audit_record(
             verb="ranking.revise",
             actor=actor,
@@ -98,7 +99,17 @@ def _finish(assignment: Assignment) -> None:
     assignment_move(assignment=assignment, old=AssignmentState.LEASED, new=AssignmentState.SUBMITTED, draft=None)
 
 
-def _write(assignment: Assignment, answer: Answer, *, revision: int, origin: RankingOrigin) -> Ranking:
+def ranking_write(
+    *, assignment: Assignment, answer: Answer, revision: int, origin: RankingOrigin, **columns: Any
+) -> Ranking:
+    """One revision and its pairs, inside the caller's transaction; ``columns`` are more of a Ranking's own.
+
+    It comes overruled where a reviewer has set the final ranking of its task.
+    """
+    # In a row with whoever sets the final ranking: it sees this one, or this one sees it. A weaker lock than
+    # FOR UPDATE, which would wait for every new assignment's foreign key.
+    Task.objects.select_for_update(no_key=True).filter(pk=assignment.task_id).values_list("pk").first()
+    final = Ranking.objects.filter(assignment__task=assignment.task_id, origin=RankingOrigin.ADJUDICATED)
     ranking = Ranking.objects.create(
         assignment=assignment,
         project_id=assignment.task.project_id,
@@ -107,26 +118,21 @@ def _write(assignment: Assignment, answer: Answer, *, revision: int, origin: Ran
         revision=revision,
         kind=assignment.task.kind,
         origin=origin,
+        overruled=origin != RankingOrigin.ADJUDICATED and final.filter(is_current=True).exists(),
+        **columns,
         **answer_as_json(answer),
     )
-    if ranking.kind not in LABEL_KINDS:
-        return ranking  # gold would leak what is known, and a repeat would count one opinion twice
-    PreferencePair.objects.bulk_create(
-        PreferencePair(
-            ranking=ranking,
-            project_id=ranking.project_id,
-            prompt_id=ranking.prompt_id,
-            annotator_id=ranking.annotator_id,
-            chosen_id=pair.chosen,
-            rejected_id=pair.rejected,
-            tie=pair.tie,
-            strength=pair.strength,
-            weight=pair.weight,
-            split=assignment.prompt.split,
-        )
-        for pair in pairs_of(answer)
-    )
+    ranking.prompt = assignment.prompt
+    pairs_store([ranking])
     return ranking
+
+
+def _refuse(ranking: Ranking) -> None:
+    """Say why a ranking is not current any more."""
+    ranking.refresh_from_db(fields=["retraction"])
+    if ranking.retraction_id is not None:
+        raise Conflict("This ranking was taken back by the project's lead: it cannot be edited any more.")
+    raise StaleTransition("There is a newer revision of this ranking: load it again.")
 
 
 def answer_as_json(answer: Answer) -> dict[str, Any]:

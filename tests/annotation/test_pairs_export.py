@@ -9,8 +9,10 @@ import pyarrow.parquet
 import pytest
 from django.core.management import call_command
 
+from annotation.conversations import as_prompt
 from annotation.exceptions import InvalidInput
-from annotation.exporters import export_check, pairs_as_lines, pairs_as_parquet
+from annotation.exporters import as_lines, as_parquet, format_check, pairs_export
+from annotation.models import Ranking, TaskKind
 from annotation.ranking import Answer
 from annotation.services import ranking_revise
 from annotation.snapshots import pseudonym
@@ -18,7 +20,7 @@ from tests.factories import CompletionFactory, PromptFactory, TaskFactory, ranke
 
 
 def export(project, kind="jsonl", layout="trl"):
-    return b"".join(pairs_as_lines(project=project, format=kind, layout=layout)).decode()
+    return b"".join(as_lines(pairs_export(project=project, layout=layout), kind)).decode()
 
 
 def rows(project, layout="trl"):
@@ -86,6 +88,48 @@ def test_trl_reads_the_file(project, alice, tmp_path):
     assert len(unpair_preference_dataset(table)) == 12
 
 
+def test_trl_takes_the_messages_for_a_conversation(project, alice, tmp_path):
+    from trl.data_utils import is_conversational, maybe_extract_prompt
+
+    turns = [
+        {"speaker": "User", "text": "Hi."},
+        {"speaker": "bot", "text": "Hello."},
+        {"speaker": "human", "text": "?"},
+    ]
+    prompt = PromptFactory(project=project, text="User: Hi.\nbot: Hello.\nhuman: ?", turns=turns)
+    ranked(project, alice, task=TaskFactory(project=project, prompt=prompt, k=2), groups=[(1,), (0,)])
+    ranked(project, alice, task=TaskFactory(project=project, k=2))
+    path = tmp_path / "pairs.parquet"
+    with path.open("wb") as file:
+        as_parquet(pairs_export(project=project, layout="trl_conversational"), file)
+    table = datasets.load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(tmp_path))
+    assert all(is_conversational(row) for row in table)
+    assert maybe_extract_prompt(table[0]) == table[0]
+    assert [one["role"] for one in table[0]["prompt"]] == ["user", "assistant", "user"]
+    assert table[0]["chosen"][0]["role"] == "assistant"
+    assert [len(row["prompt"]) for row in table] == [3, 1]
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        None,
+        [],
+        [{"speaker": "Anna", "text": "Lunch?"}],
+        [{"speaker": "user", "text": "a"}, {"speaker": "ai", "text": "b"}],
+    ],
+)
+def test_what_is_no_chat_with_the_model_is_one_message(turns):
+    assert as_prompt("Anna: Lunch?", turns) == [{"role": "user", "content": "Anna: Lunch?"}]
+
+
+def test_what_was_overruled_or_is_gold_makes_no_pair(project, alice, bob):
+    """Also where a row of the table should have gone and has not."""
+    for change in ({"overruled": True}, {"kind": TaskKind.GOLD}, {"is_current": False}):
+        Ranking.objects.filter(pk=ranked(project, alice).pk).update(**change)
+    assert rows(project, "full") == []
+
+
 def test_csv_and_jsonl_hold_the_same(project, alice):
     ranked(project, alice)
     assert list(csv.DictReader(io.StringIO(export(project, "csv"), newline=""))) == rows(project)
@@ -122,24 +166,25 @@ def test_jsonl_keeps_a_text_that_looks_like_a_formula(project, alice):
     assert rows(project)[0]["chosen"] == "=1+1"
 
 
-@pytest.mark.parametrize("layout", ["trl", "full"])
+@pytest.mark.parametrize("layout", ["trl", "trl_conversational", "full"])
 def test_parquet_and_jsonl_hold_the_same(project, alice, layout):
     ranked(project, alice, groups=[(0, 1), (2,), (3,)], strengths=[1, 2])
     file = io.BytesIO()
-    pairs_as_parquet(project=project, layout=layout, file=file)
+    as_parquet(pairs_export(project=project, layout=layout), file)
     assert pyarrow.parquet.read_table(file).to_pylist() == rows(project, layout)
 
 
-@pytest.mark.parametrize(("kind", "layout"), [("xlsx", "trl"), ("csv", "wide")])
-def test_an_unknown_format_or_layout_is_refused(kind, layout):
-    with pytest.raises(InvalidInput):
-        export_check(format=kind, layout=layout)
+def test_an_unknown_format_or_layout_is_refused(project):
+    with pytest.raises(InvalidInput, match="jsonl"):
+        format_check("xlsx")
+    with pytest.raises(InvalidInput, match="trl_conversational"):
+        pairs_export(project=project, layout="wide")
 
 
 def test_the_export_is_streamed(project, alice):
     for _ in range(60):
         ranked(project, alice)
-    pieces = list(pairs_as_lines(project=project, format="jsonl", layout="trl"))
+    pieces = list(as_lines(pairs_export(project=project), "jsonl"))
     assert len(pieces) == 2
     assert sum(piece.count(b"\n") for piece in pieces) == 360
 

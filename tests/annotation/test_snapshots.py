@@ -12,7 +12,7 @@ from annotation.exceptions import Conflict
 from annotation.models import Completion, Project, Ranking, Snapshot
 from annotation.ranking import Answer
 from annotation.services import ranking_revise, snapshot_freeze
-from annotation.snapshots import canonical_groups, folder_of, pseudonym
+from annotation.snapshots import canonical_groups, folder_of, lines_sort, pseudonym
 from tests.factories import CompletionFactory, PromptFactory, TaskFactory, ranked
 
 
@@ -125,7 +125,49 @@ def test_the_manifest_counts(project, alice, bob):
 def test_the_card_says_how_many_and_by_whom(project, alice):
     label(project, alice)
     snapshot = snapshot_freeze(project=project, actor=None)
-    assert "1 rankings (1 person)" in (folder_of(snapshot.path) / "README.md").read_text()
+    card = (folder_of(snapshot.path) / "README.md").read_text()
+    assert card.startswith("---\nlicense: unknown\n")
+    assert "1 rankings, 6 pairs, of 1 prompts by 1 annotators." in card
+    for row in (
+        "came from | 1 person |",
+        "by prompt | 1 train |",
+        "not enough overlap",
+        "`helpfulness`",
+        "0 retractions",
+    ):
+        assert row in card
+
+
+def test_the_hash_is_the_same_in_every_version(project, alice):
+    """Of the first version that froze anything; snapshots are named by it for ever."""
+    label(project, alice)
+    golden = "50cf24a37bafd2681e8bb4a2b89a749d9476f37ac06b7d43a6d39f4b91f5687d"
+    assert snapshot_freeze(project=project, actor=None).sha256 == golden
+
+
+def test_lines_are_sorted_in_pieces_as_in_one(tmp_path, monkeypatch):
+    lines = [f"{number * 7919 % 1000:03d} é\n".encode() for number in range(1000)]
+    monkeypatch.setattr("annotation.snapshots.SORTED_AT_ONCE", 100)
+    sha256 = lines_sort(iter(lines), tmp_path)
+    content = b"".join(sorted(lines))
+    assert (tmp_path / "rankings.jsonl").read_bytes() == content
+    assert sha256 == hashlib.sha256(content).hexdigest()
+    assert [path.name for path in tmp_path.iterdir()] == ["rankings.jsonl"]
+
+
+def test_the_card_has_the_agreement_with_its_interval(project, alice, bob):
+    for _ in range(6):
+        task = TaskFactory(project=project, wanted_raters=2)
+        ranked(project, alice, task=task)
+        ranked(project, bob, task=task)
+    ranked(project, bob)
+    snapshot = snapshot_freeze(project=project, actor=None)
+    assert snapshot.manifest["agreement"]["pairwise"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 6}
+    assert snapshot.manifest["agreement"]["prompts"] == 6
+    assert (
+        "1.000 (95 %: 1.000 to 1.000; 6 prompts of several raters"
+        in (folder_of(snapshot.path) / "README.md").read_text()
+    )
 
 
 def test_nothing_ranked_is_nothing_to_freeze(project):

@@ -6,8 +6,9 @@ from rest_framework.views import APIView
 
 from annotation.api.urls import urlpatterns
 from annotation.models import Assignment
-from annotation.services import gold_create, snapshot_freeze, task_next
-from tests.factories import CompletionFactory, TaskFactory, ranked
+from annotation.ranking import Answer
+from annotation.services import gold_create, retraction_create, snapshot_freeze, task_adjudicate, task_next
+from tests.factories import CompletionFactory, TaskFactory, UserFactory, ranked
 
 PEOPLE = ("anonymous", "charlie", "alice", "bob", "rose", "lena")
 EVERY_MEMBER = (401, 404, "ok", "ok", "ok", "ok")
@@ -33,6 +34,7 @@ MATRIX = {
     ("api-completions-import", "post"): BUILDERS,
     ("api-rankings-import", "post"): BUILDERS,
     ("api-pairs", "get"): BUILDERS,
+    ("api-rankings", "get"): BUILDERS,
     ("api-snapshots", "get"): BUILDERS,
     ("api-snapshots", "post"): BUILDERS,
     ("api-snapshot-file", "get"): BUILDERS,
@@ -42,6 +44,16 @@ MATRIX = {
     ("api-gold-task", "delete"): REVIEWERS,
     ("api-panels", "get"): TEAM,
     ("api-panels", "post"): BUILDERS,
+    ("api-snapshot-diff", "get"): BUILDERS,
+    ("api-review", "get"): REVIEWERS,
+    ("api-review-case", "get"): REVIEWERS,
+    ("api-review-final", "post"): REVIEWERS,
+    ("api-review-final", "delete"): REVIEWERS,
+    ("api-review-again", "post"): REVIEWERS,
+    ("api-review-leave", "post"): REVIEWERS,
+    ("api-retractions", "get"): REVIEWERS,
+    ("api-retractions", "post"): LEADS,
+    ("api-retraction-undo", "post"): LEADS,
     ("api-task-next", "post"): EVERY_MEMBER,
     ("api-rankings-mine", "get"): EVERY_MEMBER,
     ("api-progress", "get"): EVERY_MEMBER,
@@ -57,17 +69,26 @@ MATRIX = {
 
 @pytest.fixture
 def world(project, alice):
-    """A ranking of Alice's, a snapshot, and a task in her hands."""
+    """A ranking of Alice's, a snapshot, a task in her hands, one with a final ranking, and a retraction."""
     ranking = ranked(project, alice)
     snapshot = snapshot_freeze(project=project, actor=None)
     gold = gold_create(project=project, actor=None, **GOLD)
     for source in ("new", "old"):
         CompletionFactory(prompt=ranking.prompt, source=source)
     TaskFactory.create_batch(8, project=project)
-    return {"ranking": ranking, "snapshot": snapshot, "gold": gold, "held": task_next(project=project, annotator=alice)}
+    held = task_next(project=project, annotator=alice)
+    decided = ranked(project, alice)
+    judge = UserFactory()
+    task_adjudicate(task=decided.assignment.task, answer=Answer(decided.groups), actor=judge)
+    clicker = ranked(project, UserFactory()).annotator
+    retraction = retraction_create(project=project, annotator=clicker, reason="a test", actor=None)
+    return {
+        "ranking": ranking, "snapshot": snapshot, "gold": gold, "held": held, "decided": decided,
+        "retraction": retraction,
+    }  # fmt: skip
 
 
-def arguments(name, world):
+def arguments(name, world, method="get"):
     held: Assignment = world["held"]
     if name == "api-projects":
         return {}
@@ -80,6 +101,13 @@ def arguments(name, world):
         return {**slug, "gold": world["gold"].pk}
     if name == "api-member":
         return {**slug, "username": "rose"}
+    if name.startswith("api-review-"):
+        task = world["decided" if method == "delete" else "ranking"].assignment.task_id
+        return {**slug, "task": task}
+    if name == "api-retraction-undo":
+        return {**slug, "retraction": world["retraction"].pk}
+    if name == "api-snapshot-diff":
+        return {**slug, "sha256": world["snapshot"].sha256, "other": world["snapshot"].sha256}
     if name == "api-snapshot-file":
         return {**slug, "sha256": world["snapshot"].sha256, "name": "manifest.json"}
     return slug
@@ -101,6 +129,8 @@ def body(name, method, world):
         ("api-task-draft", "put"): {"draft": {"order": []}},
         ("api-task-skip", "post"): {"reason": "other"},
         ("api-ranking", "put"): {"groups": world["ranking"].groups},
+        ("api-review-final", "post"): {"groups": world["ranking"].groups},
+        ("api-retractions", "post"): {"annotator": "alice", "reason": "a script"},
     }.get((name, method))
 
 
@@ -109,7 +139,7 @@ def body(name, method, world):
 def test_who_may(request, world, api_for, name, method, place):
     person = PEOPLE[place]
     client = api_for(None if person == "anonymous" else request.getfixturevalue(person))
-    url = reverse(name, kwargs=arguments(name, world))
+    url = reverse(name, kwargs=arguments(name, world, method))
     url += "?new=new&old=old" if (name, method) == ("api-panels", "get") else ""
     if name == "api-rankings-import":
         url += "?layout=votes"
