@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from django.db.models import Count, Max, QuerySet
 
-from annotation.models import Project, Ranking
+from annotation.models import Project, Ranking, Snapshot
 from workers.models import Evaluation, Metric, ModelVersion, Round, Run, RunEvent
 from workers.services.gates import rankings_gate
 
@@ -163,3 +163,62 @@ def _step(position: int, step: dict[str, str], run: Run | None) -> Step:
         "state": run.state if run else "planned",
         "run": run,
     }
+
+
+class Seen(TypedDict):
+    """Taken-back rankings that a model learnt from, through snapshots of its own run or of its ancestors'."""
+
+    rankings: (
+        int  # of the snapshot that holds most: snapshots share rankings, so with several it is the least there are
+    )
+    snapshots: dict[str, int]  # sha256: how many of its rankings were taken back
+
+
+def retracted_seen(project_id: int) -> dict[str, Seen]:
+    """By slug, the project's models that saw rankings that are taken back now: what they were made from, and so on."""
+    marked = _marked(project_id)
+    if not marked:
+        return {}
+    rows = ModelVersion.objects.filter(project=project_id).values_list("slug", "parent__slug", "run__inputs")
+    sources = {slug: {*_names(inputs), *filter(None, [parent])} for slug, parent, inputs in rows}
+    found = {slug: _seen(slug, sources, marked) for slug in sources}
+    return {slug: seen for slug, seen in found.items() if seen["rankings"]}
+
+
+def run_retracted(run: Run) -> Seen | None:
+    """The same for what a run reads; None when it reads nothing of the kind."""
+    marked = _marked(run.project_id)
+    if not marked:
+        return None
+    models = retracted_seen(run.project_id)
+    names = _names(run.inputs)
+    held = {name: marked[name] for name in names if name in marked}
+    for name in names:
+        held |= models[name]["snapshots"] if name in models else {}
+    return _as_seen(held) if held else None
+
+
+def _marked(project_id: int) -> dict[str, int]:
+    rows = Snapshot.objects.filter(project=project_id, retracted__gt=0)
+    return dict(rows.values_list("sha256", "retracted"))
+
+
+def _names(inputs: dict[str, Any] | None) -> set[str]:
+    """Snapshots' hashes and models' slugs among a run's inputs."""
+    return {value for value in (inputs or {}).values() if isinstance(value, str)}
+
+
+def _seen(slug: str, sources: dict[str, set[str]], marked: dict[str, int]) -> Seen:
+    held: dict[str, int] = {}
+    met: set[str] = set()
+    waiting = {slug}
+    while waiting:
+        met |= waiting
+        names = {name for one in waiting for name in sources[one]}
+        held |= {name: marked[name] for name in names if name in marked}
+        waiting = (names & sources.keys()) - met
+    return _as_seen(held)
+
+
+def _as_seen(held: dict[str, int]) -> Seen:
+    return {"rankings": max(held.values(), default=0), "snapshots": held}

@@ -8,7 +8,7 @@ from rest_framework.reverse import reverse
 
 from annotation.api.base import StrictSerializer
 from workers.models import Algorithm, Evaluation, ModelVersion, Round, Run, RunEvent, RunKind, RunState
-from workers.selectors import round_detail
+from workers.selectors import retracted_seen, round_detail
 from workers.services.runs import SEED_LIMIT
 
 
@@ -97,17 +97,32 @@ class RoundSerializer(serializers.ModelSerializer[Round]):
         return reverse("api_round", args=[obj.project.slug, obj.number])
 
 
+class SeenSerializer(serializers.Serializer[Any]):
+    """Taken-back rankings that a model learnt from, itself or through what it was made from."""
+
+    rankings = serializers.IntegerField(help_text="Of the snapshot that holds most: with several, the least there are.")
+    snapshots = serializers.DictField(child=serializers.IntegerField(), help_text="By the snapshots' hashes.")
+
+
 class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
     parent = serializers.SlugRelatedField[Any](slug_field="slug", read_only=True)  # type: ignore[assignment]  # the name is the field's
     run = serializers.PrimaryKeyRelatedField[Any](read_only=True)
+    retracted = serializers.SerializerMethodField()
 
     class Meta:
         model = ModelVersion
         fields = [
             "slug", "kind", "method", "state", "parent", "run", "sha256", "trainable_parameters", "total_parameters",
-            "size_bytes", "facts", "created_at",
+            "size_bytes", "facts", "retracted", "created_at",
         ]  # fmt: skip
         read_only_fields = fields
+
+    @extend_schema_field(SeenSerializer(allow_null=True))
+    def get_retracted(self, model: ModelVersion) -> Any:
+        known = self.context.setdefault("retracted", {})  # once for all the models of an answer
+        if model.project_id not in known:
+            known[model.project_id] = retracted_seen(model.project_id)
+        return known[model.project_id].get(model.slug)
 
 
 class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):

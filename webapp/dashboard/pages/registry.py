@@ -20,7 +20,7 @@ from webapp.dashboard.results import (
     samples_side_by_side,
 )
 from workers.models import ModelVersion
-from workers.selectors import evaluation_table, project_models
+from workers.selectors import evaluation_table, project_models, retracted_seen
 from workers.services import model_promote
 
 
@@ -28,7 +28,7 @@ from workers.services import model_promote
 @project_page("see_project")
 def models(request: HttpRequest, project: Project) -> HttpResponse:
     versions = project_models(project).select_related("parent", "run", "run__round")
-    return project_render(request, project, "models", {"versions": versions})
+    return project_render(request, project, "models", {"versions": versions, "retracted": retracted_seen(project.pk)})
 
 
 @require_POST

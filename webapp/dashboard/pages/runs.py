@@ -15,7 +15,7 @@ from annotation.models import Project
 from webapp.dashboard.curves import curves_of
 from webapp.dashboard.pages.base import actor_of, project_page, project_render, refused
 from workers.models import Run, RunState
-from workers.selectors import run_detail, run_events, run_list
+from workers.selectors import run_detail, run_events, run_list, run_retracted
 from workers.services import run_cancel, run_retry
 
 RUNS_ON_A_PAGE = 50
@@ -58,6 +58,7 @@ def detail(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
         "metrics_url": reverse("api_run_metrics", args=[run.pk]),
         "outputs": run.models.all(),
         "evaluated": run.evaluations.count(),
+        "retracted": run_retracted(run),
         "config": json.dumps(run.config, indent=2, sort_keys=True, ensure_ascii=False),
     }
     return project_render(request, project, "run", context)
