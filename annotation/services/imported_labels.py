@@ -1,6 +1,6 @@
 """The tasks, assignments, rankings and pairs of rankings made elsewhere."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
@@ -23,7 +23,8 @@ from annotation.models import (
     TaskKind,
     TaskState,
 )
-from annotation.ranking import Answer, pairs_of
+from annotation.ranking import Answer
+from annotation.services.pairs import pair_rows
 from annotation.services.rankings import answer_as_json
 
 PAIRS_AT_ONCE = 5000
@@ -67,7 +68,7 @@ def labels_store(
         _ranking(label, assignment, project, name) for label, assignment in zip(labels, assignments, strict=True)
     )
     report.created += len(rankings)
-    pairs = (pair for label, ranking in zip(labels, rankings, strict=True) for pair in _pairs(label, ranking))
+    pairs = (pair for ranking in rankings for pair in pair_rows(ranking))
     while some := list(islice(pairs, PAIRS_AT_ONCE)):
         PreferencePair.objects.bulk_create(some)
         ties = sum(pair.tie for pair in some)
@@ -187,19 +188,3 @@ def _ranking(label: _Label, assignment: Assignment, project: Project, name: str)
         rater_group=label.opinion.group,
         **label.values,
     )
-
-
-def _pairs(label: _Label, ranking: Ranking) -> Iterator[PreferencePair]:
-    for pair in pairs_of(Answer(label.groups, label.opinion.strengths)):
-        yield PreferencePair(
-            ranking=ranking,
-            project_id=ranking.project_id,
-            prompt_id=ranking.prompt_id,
-            annotator_id=ranking.annotator_id,
-            chosen_id=pair.chosen,
-            rejected_id=pair.rejected,
-            tie=pair.tie,
-            strength=pair.strength,
-            weight=pair.weight,
-            split=label.prompt.split,
-        )

@@ -18,14 +18,15 @@ def pairs_store(rankings: Iterable[Ranking]) -> int:
     stored = 0
     for ranking in rankings:
         if ranking.is_current and not ranking.overruled and ranking.kind in LABEL_KINDS:
-            waiting += _rows(ranking)
+            waiting += pair_rows(ranking)
         if len(waiting) >= ROWS_AT_ONCE:
             stored += len(PreferencePair.objects.bulk_create(waiting))
             waiting = []
     return stored + len(PreferencePair.objects.bulk_create(waiting))
 
 
-def _rows(ranking: Ranking) -> Iterable[PreferencePair]:
+def pair_rows(ranking: Ranking) -> Iterable[PreferencePair]:
+    """What the stored answer decides, not yet in the database; its prompt is at hand."""
     for pair in pairs_of(Answer(ranking.groups, ranking.strengths, method=ranking.method)):
         yield PreferencePair(
             ranking=ranking,

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0002_labelling"),
+        ("annotation", "0003_gold"),
     ]
 
     operations = [
