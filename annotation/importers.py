@@ -141,7 +141,7 @@ def put_aside(
     with tempfile.TemporaryFile("w+", encoding="utf-8") as good:
         for row in rows:
             try:
-                good.write(json.dumps(asdict(parse(row))) + "\n")
+                good.write(json.dumps(parse(row), default=vars) + "\n")
             except InvalidInput as error:
                 report.reject(row.line, error.detail)
         yield good

@@ -1,8 +1,7 @@
 """The tasks, assignments, rankings and pairs of rankings made elsewhere."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, TypeAlias
 
 from django.utils import timezone
@@ -24,10 +23,10 @@ from annotation.models import (
     TaskState,
 )
 from annotation.ranking import Answer
+from annotation.services.bulk import rows_insert
 from annotation.services.pairs import pair_rows
 from annotation.services.rankings import answer_as_json
 
-PAIRS_AT_ONCE = 5000
 CONTENT = ("groups", "strengths", "none_acceptable", "ratings")
 TaskKey: TypeAlias = frozenset[int]  # the completions' ids; they belong to one prompt
 Content: TypeAlias = tuple[Any, ...]
@@ -61,19 +60,30 @@ def labels_store(
     tasks = {id(label.task): label for label in labels}
     _tasks_save(list(tasks.values()), report)
     assignments = Assignment.objects.bulk_create(map(_assignment, labels))
-    AssignmentEvent.objects.bulk_create(
-        AssignmentEvent(assignment=assignment, new=AssignmentState.SUBMITTED) for assignment in assignments
+    now = timezone.now()
+    rows_insert(
+        model=AssignmentEvent,
+        rows=(
+            {"assignment_id": assignment.pk, "old": "", "new": str(AssignmentState.SUBMITTED), "at": now}
+            for assignment in assignments
+        ),
     )
     rankings = Ranking.objects.bulk_create(
         _ranking(label, assignment, project, name) for label, assignment in zip(labels, assignments, strict=True)
     )
     report.created += len(rankings)
     pairs = (pair for ranking in rankings for pair in pair_rows(ranking))
-    while some := list(islice(pairs, PAIRS_AT_ONCE)):
-        PreferencePair.objects.bulk_create(some)
-        ties = sum(pair.tie for pair in some)
-        report.tied_pairs += ties
-        report.strict_pairs += len(some) - ties
+    ties = 0
+
+    def counted() -> Iterator[dict[str, Any]]:
+        nonlocal ties
+        for pair in pairs:
+            ties += pair["tie"]
+            yield pair
+
+    written = rows_insert(model=PreferencePair, rows=counted())
+    report.tied_pairs += ties
+    report.strict_pairs += written - ties
 
 
 def _labels(
@@ -149,7 +159,9 @@ def _values(opinion: Opinion, groups: list[list[int]], ids: Sequence[int]) -> di
 
 
 def _task(project: Project, prompt: Prompt) -> Task:
-    return Task(project=project, prompt=prompt, kind=TaskKind.IMPORTED, state=TaskState.CLOSED, wanted_raters=0)
+    return Task(
+        project_id=project.pk, prompt_id=prompt.pk, kind=TaskKind.IMPORTED, state=TaskState.CLOSED, wanted_raters=0
+    )
 
 
 def _tasks_save(labels: Iterable[_Label], report: RankingReport) -> None:
@@ -157,17 +169,17 @@ def _tasks_save(labels: Iterable[_Label], report: RankingReport) -> None:
     Task.objects.bulk_update([label.task for label in labels if label.task.pk], ["wanted_raters", "taken"])
     fresh = [label for label in labels if not label.task.pk]
     report.tasks += len(Task.objects.bulk_create([label.task for label in fresh]))
-    through = Task.completions.through
-    through.objects.bulk_create(
-        through(task_id=label.task.pk, completion_id=completion) for label in fresh for completion in label.order
+    rows_insert(
+        model=Task.completions.through,
+        rows=({"task_id": label.task.pk, "completion_id": completion} for label in fresh for completion in label.order),
     )
 
 
 def _assignment(label: _Label) -> Assignment:
     now = timezone.now()
     return Assignment(
-        task=label.task,
-        prompt=label.prompt,
+        task_id=label.task.pk,
+        prompt_id=label.prompt.pk,
         annotator_id=label.annotator,
         state=AssignmentState.SUBMITTED,
         display_order=label.order,
@@ -178,9 +190,9 @@ def _assignment(label: _Label) -> Assignment:
 
 def _ranking(label: _Label, assignment: Assignment, project: Project, name: str) -> Ranking:
     return Ranking(
-        assignment=assignment,
-        project=project,
-        prompt=label.prompt,
+        assignment_id=assignment.pk,
+        project_id=project.pk,
+        prompt_id=label.prompt.pk,
         annotator_id=label.annotator,
         kind=TaskKind.IMPORTED,
         origin=RankingOrigin.IMPORTED,

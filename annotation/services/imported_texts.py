@@ -45,7 +45,7 @@ def prompts_ensure(
 
 def _prompt(project: Project, comparison: Comparison, identity: str, content: str, name: str) -> Prompt:
     return Prompt(
-        project=project,
+        project_id=project.pk,
         identity=identity,
         external_id=comparison.prompt_id,
         text=comparison.prompt,

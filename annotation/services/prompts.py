@@ -10,12 +10,14 @@ from typing import IO, Any, BinaryIO
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from annotation.distribution import split_of
 from annotation.importers import PROMPT_NEEDS, ImportReport, NewPrompt, batches_of, prompt_of, put_aside, rows_from
 from annotation.models import Project, Prompt
 from annotation.readers import Progress
 from annotation.services.audit import audit_record
+from annotation.services.bulk import rows_insert
 from annotation.signals import prompts_imported
 from annotation.users import User
 
@@ -89,7 +91,8 @@ def _write(project: Project, batch: list[NewPrompt], name: str, report: ImportRe
     for identity, content in known.values_list("identity", "content_hash"):
         by_identity[identity] = content
         by_content[content] = identity
-    fresh: list[Prompt] = []
+    fresh: list[dict[str, Any]] = []
+    now = timezone.now()
     for prompt in batch:
         if by_identity.get(prompt.identity, prompt.content) != prompt.content:
             report.reject(prompt.line, f"The id {prompt.identity!r} stands for another text already.")
@@ -99,19 +102,19 @@ def _write(project: Project, batch: list[NewPrompt], name: str, report: ImportRe
             report.repeat(prompt.line, f"The same text is there already, as {by_content[prompt.content]!r}.")
         else:
             by_identity[prompt.identity], by_content[prompt.content] = prompt.content, prompt.identity
-            fresh.append(_row(project, prompt, name))
-    report.created += len(Prompt.objects.bulk_create(fresh))
+            fresh.append(_row(project, prompt, name) | {"created_at": now})
+    report.created += rows_insert(model=Prompt, rows=fresh)
 
 
-def _row(project: Project, prompt: NewPrompt, name: str) -> Prompt:
-    return Prompt(
-        project=project,
-        identity=prompt.identity,
-        external_id=prompt.external_id,
-        text=prompt.text,
-        turns=prompt.turns,
-        content_hash=prompt.content,
-        references=list(prompt.references),
-        split=split_of(prompt.identity, project.split_salt),
-        batch=name[:200],
-    )
+def _row(project: Project, prompt: NewPrompt, name: str) -> dict[str, Any]:
+    return {
+        "project_id": project.pk,
+        "identity": prompt.identity,
+        "external_id": prompt.external_id,
+        "text": prompt.text,
+        "turns": prompt.turns,
+        "content_hash": prompt.content,
+        "references": list(prompt.references),
+        "split": str(split_of(prompt.identity, project.split_salt)),
+        "batch": name[:200],
+    }

@@ -6,8 +6,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
+from annotation.layouts import LAYOUTS
 from annotation.models import Completion, Prompt
 from tests.factories import PromptFactory
+from webapp.dashboard.forms import LAYOUT_NAMES
 
 
 @pytest.fixture
@@ -70,3 +72,25 @@ def test_both_file_and_text_are_too_much(send, project):
 
 def test_an_unknown_kind_of_import_is_refused(send, project):
     assert send(what="users", text="{}").status_code == 422
+
+
+VOTE = '{"instruction": "Say <b>hi</b>.", "response1": "Hi.", "response2": true, "votes": [1, 2, 0]}'
+
+
+def test_rankings_of_others_are_imported_after_a_try(send, project):
+    tried = send(what="rankings", layout="votes", text=VOTE, dry_run="1")
+    assert tried.context["report"]["created"] == 3
+    assert not Prompt.objects.exists()
+    done = send(what="rankings", layout="votes", text=VOTE)
+    assert done.context["report"] == tried.context["report"]
+    assert "no text but bool" in done.content.decode()
+    assert project.rankings.count() == 3
+
+
+def test_rankings_without_a_layout_are_asked_for_one(send, project):
+    response = send(what="rankings", text=VOTE)
+    assert (response.status_code, "Choose the layout" in response.content.decode()) == (422, True)
+
+
+def test_every_layout_can_be_chosen():
+    assert list(LAYOUT_NAMES) == list(LAYOUTS)

@@ -32,6 +32,18 @@ LABELS = {
     "base_model": "Base model",
     "prompt_template": "Prompt template",
 }
+# By the names of annotation.layouts: a test sees to it that none is missing.
+LAYOUT_NAMES = {
+    "rankings": "Our own: groups or ranks",
+    "ratings": "Ratings on criteria, by several raters",
+    "votes": "Votes on two responses",
+    "trl": "TRL: chosen and rejected",
+    "hh": "hh-rlhf transcripts",
+    "ultrafeedback": "UltraFeedback",
+    "openai": "OpenAI’s summary comparisons",
+    "labelstudio": "Label Studio, JSON export",
+    "argilla": "Argilla, ranking questions",
+}
 
 
 class CriteriaField(forms.CharField):
@@ -96,13 +108,24 @@ class ImportForm(forms.Form):
     """A file, or text pasted in its place."""
 
     what = forms.ChoiceField(
-        choices=[("prompts", "Prompts"), ("completions", "Completions of other models")],
+        choices=[
+            ("prompts", "Prompts"),
+            ("completions", "Completions of other models"),
+            ("rankings", "Rankings made elsewhere"),
+        ],
         label="What",
         initial="prompts",
     )
+    layout = forms.ChoiceField(
+        choices=[("", "–"), *LAYOUT_NAMES.items()],
+        required=False,
+        label="Layout",
+        help_text="Of rankings: which tool or data set wrote them.",
+    )
+    dry_run = forms.BooleanField(required=False)  # the second button
     file = forms.FileField(
         required=False,
-        help_text="JSONL, CSV or Parquet, also gzipped; one prompt or completion on each line.",
+        help_text="JSONL, a JSON list, CSV or Parquet, also gzipped.",
         widget=forms.FileInput(attrs={"accept": ".jsonl,.ndjson,.json,.csv,.tsv,.gz,.parquet"}),
     )
     text = forms.CharField(
@@ -122,6 +145,8 @@ class ImportForm(forms.Form):
         data = super().clean() or {}
         if bool(data.get("file")) == bool((data.get("text") or "").strip()):
             raise forms.ValidationError("Choose a file or paste some lines: one of the two.")
+        if data.get("what") == "rankings" and not data.get("layout"):
+            self.add_error("layout", "Choose the layout of the rankings.")
         return data
 
 
