@@ -23,7 +23,7 @@ def rows_insert(*, model: type[Model], rows: Iterable[Mapping[str, Any]]) -> int
         count += len(some)
         columns = list(some[0])
         prepared = [_preparing(model, column) for column in columns]
-        values = ([prepare(row[name]) for prepare, name in zip(prepared, columns, strict=True)] for row in some)
+        values = [[prepare(row[name]) for prepare, name in zip(prepared, columns, strict=True)] for row in some]
         named = ", ".join(connection.ops.quote_name(column) for column in columns)
         table = connection.ops.quote_name(model._meta.db_table)
         # The names are the model's own; every value is bound.

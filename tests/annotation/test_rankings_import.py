@@ -180,3 +180,42 @@ def test_the_limits_of_the_network_do_not_bind_the_command(db, tmp_path, monkeyp
     call_command("import_rankings", str(path), "--project", "made", "--layout", "ratings", "--dry-run")
     assert capsys.readouterr().out.startswith("4 rankings created")
     assert not Project.objects.filter(slug="made").exists()
+
+
+def test_raters_names_become_usernames_that_stay_apart(load):
+    names = ["ann", "<b>ann</b>", "_b_ann__b_", "Ann Lee", "x" * 200, "é" * 140 + "1", "é" * 140 + "2"]
+    rows = [{"groups": [[0], [1]], "annotator": name} for name in names]
+    report = load({"prompt": "p", "completions": ["a", "b"], "rankings": rows}, layout="rankings")
+    assert (report.created, report.raters) == (7, 7)
+    users = get_user_model().objects.filter(username__startswith="dialogues.")
+    for user in users:
+        user._meta.get_field("username").clean(user.username, user)
+    assert users.filter(username="dialogues.ann").exists()
+    assert load({"prompt": "p", "completions": ["a", "b"], "rankings": rows}, layout="rankings").duplicates == 7
+
+
+def test_who_rated_some_ranks_those_in_a_task_of_their_own(load):
+    partial = [
+        candidate("A", scores(4), None),
+        candidate("B", scores(2), scores(5)),
+        candidate("C", scores(3), scores(4)),
+    ]
+    report = load({**ROW, "candidates": partial})
+    assert (report.created, report.tasks, report.strict_pairs) == (2, 2, 4)
+    assert "rated 2 of 3" in report.notes[0].error
+    assert [order_of(one) for one in Ranking.objects.order_by("id")] == ["A>C>B", "B>C"]
+
+
+def test_sums_that_do_not_compare_are_refused_and_the_others_taken(load):
+    mixed = [candidate("A", scores(4), {"coherence": 1}), candidate("B", scores(2), scores(5))]
+    report = load({**ROW, "candidates": mixed})
+    assert (report.created, report.rejected_count) == (1, 1)
+    assert "rater2 did not rate every completion on fluency" in report.rejected[0].error
+
+
+def test_a_second_file_adds_raters_to_the_same_task(load):
+    row = {"prompt": "p", "completions": ["a", "b"], "ranks": [1, 2]}
+    load({**row, "annotator": "ann"}, layout="rankings")
+    load({**row, "annotator": "bo"}, layout="rankings")
+    task = Task.objects.get()
+    assert (task.wanted_raters, task.taken, task.assignments.count()) == (2, 2, 2)
