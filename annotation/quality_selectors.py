@@ -107,7 +107,7 @@ def project_quality(project: Project) -> dict[str, Any]:
     It takes about two seconds for 10,000 rankings, so it is kept until a ranking is added, revised
     or taken back, or a task is skipped.
     """
-    key = _state(project)
+    key = f"quality:{quality_state(project)}"
     found: dict[str, Any] | None = cache.get(key)
     if found is None:
         ratings = Ratings()
@@ -117,9 +117,8 @@ def project_quality(project: Project) -> dict[str, Any]:
     return found
 
 
-def _state(project: Project) -> str:
+def quality_state(project: Project) -> str:
+    """A word that changes with what the figures rest on: the key to keep them under."""
     rows = Ranking.objects.filter(project=project, is_current=True).aggregate(count=Count("id"), newest=Max("id"))
     skips = Assignment.objects.filter(task__project=project, state=AssignmentState.SKIPPED).count()
-    return (
-        f"quality:{project.pk}:{rows['count']}:{rows['newest']}:{skips}:{project.gold_pass}:{project.gold_before_trust}"
-    )
+    return f"{project.pk}:{rows['count']}:{rows['newest']}:{skips}:{project.gold_pass}:{project.gold_before_trust}"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from scipy.special import expit
 
+from annotation.bootstrap import MINIMUM, Figure, wilson
+
 SURE = 0.9
 
 
@@ -29,36 +31,37 @@ class Suspicious:
 
 @dataclass(frozen=True)
 class Disagreements:
-    """The pairs to look at, surest first, of ``scored`` pairs whose completions both have a reward.
+    """The pairs to look at, surest first, one of each ranking.
 
-    ``share`` is that of the suspicious among them; None when nothing was scored.
+    ``share`` is that of rankings with a suspicious pair among the ``scored`` ones (Wilson, n = scored
+    rankings), None below the minimum; a ranking is scored when both completions of a pair have a reward.
     """
 
     pairs: tuple[Suspicious, ...]
     suspicious: int
     scored: int
-
-    @property
-    def share(self) -> float | None:
-        return self.suspicious / self.scored if self.scored else None
+    share: Figure | None
 
 
 def disagreements(
-    pairs: Iterable[Preferred], rewards: Mapping[int, float], *, sure: float = SURE, limit: int = 200
+    pairs: Iterable[Preferred],
+    rewards: Mapping[int, float],
+    *,
+    sure: float = SURE,
+    limit: int = 50,
+    minimum: int = MINIMUM,
 ) -> Disagreements:
-    """``rewards`` by completion id, on the scale of the model's logits. One pair of each ranking: the surest."""
+    """``rewards`` are log-odds by completion id: the difference of two is that of the first being preferred."""
     worst: dict[int, Suspicious] = {}
-    scored = suspicious = 0
+    scored: set[int] = set()
     for pair in pairs:
         if pair.chosen not in rewards or pair.rejected not in rewards:
             continue
-        scored += 1
+        scored.add(pair.ranking)
         probability = float(expit(rewards[pair.rejected] - rewards[pair.chosen]))
-        if probability < sure:
-            continue
-        suspicious += 1
         known = worst.get(pair.ranking)
-        if known is None or probability > known.probability:
+        if probability >= sure and (known is None or probability > known.probability):
             worst[pair.ranking] = Suspicious(pair.ranking, pair.chosen, pair.rejected, probability)
     found = sorted(worst.values(), key=lambda one: (-one.probability, one.ranking))
-    return Disagreements(tuple(found[:limit]), suspicious, scored)
+    share = wilson(len(found) / len(scored), len(scored)) if len(scored) >= max(1, minimum) else None
+    return Disagreements(tuple(found[:limit]), len(found), len(scored), share)

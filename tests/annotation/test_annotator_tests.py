@@ -146,11 +146,12 @@ def test_one_ranking_has_no_cycle():
 def test_where_the_reward_model_is_sure_of_the_opposite():
     pairs = [Preferred(1, 10, 11), Preferred(1, 10, 12), Preferred(2, 20, 21), Preferred(3, 30, 31)]
     rewards = {10: -2.0, 11: 1.0, 12: 2.0, 20: 1.0, 21: 0.0, 30: 0.0}
-    found = disagreements(pairs, rewards)
+    found = disagreements(pairs, rewards, minimum=1)
     assert [(one.ranking, one.chosen, one.rejected) for one in found.pairs] == [(1, 10, 12)]
     assert found.pairs[0].probability == pytest.approx(1 / (1 + np.exp(-4)))
-    assert (found.suspicious, found.scored, found.share) == (2, 3, 2 / 3)
-    assert disagreements(pairs, {}).share is None
+    assert (found.suspicious, found.scored, found.share.value) == (1, 2, 1 / 2)
+    assert disagreements(pairs, rewards).share is None, "two rankings are too few"
+    assert disagreements(pairs, {}, minimum=0).share is None
 
 
 def closed(project, kind: TaskKind, **fields) -> Task:

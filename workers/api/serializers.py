@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from annotation.api.base import StrictSerializer
+from annotation.api.figures import FigureSerializer
 from workers.models import Algorithm, Evaluation, ModelVersion, Round, Run, RunEvent, RunKind, RunState
 from workers.selectors import retracted_seen, round_detail
 from workers.services.runs import SEED_LIMIT
@@ -133,6 +134,27 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
         model = Evaluation
         fields = ["id", "model", "run", "split", "decoding", "metrics", "samples", "reward_table", "created_at"]
         read_only_fields = fields
+
+
+class SuspiciousLabelSerializer(serializers.Serializer[Any]):
+    ranking = serializers.IntegerField()
+    task = serializers.IntegerField()
+    annotator = serializers.CharField()
+    prompt = serializers.CharField()
+    chosen = serializers.CharField(help_text="What the annotator ranked above.")
+    rejected = serializers.CharField()
+    probability = serializers.FloatField(help_text="That the rejected one is better, by the model.")
+    placed = serializers.BooleanField(help_text="The task is handed out here: it can be asked again.")
+
+
+class SuspiciousSerializer(serializers.Serializer[Any]):
+    """``model`` is null, and nothing is scored, before a reward model has rated the ranked completions."""
+
+    model = serializers.CharField(allow_null=True)
+    scored = serializers.IntegerField(help_text="Rankings with a pair that the model rated.")
+    suspicious = serializers.IntegerField()
+    share = FigureSerializer(allow_null=True, help_text="Wilson's interval, n = scored rankings.")
+    labels = SuspiciousLabelSerializer(many=True, help_text="At most 50, surest first.")
 
 
 class RoundDetailSerializer(RoundSerializer):

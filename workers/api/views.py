@@ -20,8 +20,10 @@ from workers.api.serializers import (
     RunCreateSerializer,
     RunEventSerializer,
     RunSerializer,
+    SuspiciousSerializer,
 )
 from workers.models import ModelVersion, Round, Run, RunKind, RunState
+from workers.suspicious import suspicious_labels
 
 LARGEST_ID = 2**63 - 1
 
@@ -206,6 +208,14 @@ class EvaluationsView(KedgeView):
         """What each model version scored, newest first: every figure with its interval and n."""
         project = project_get(slug=slug, user=request.user, capability="see_project")
         return page(self, selectors.evaluation_list(project), EvaluationSerializer)
+
+
+class SuspiciousView(KedgeView):
+    @extend_schema(operation_id="suspicious", responses=answers({200: SuspiciousSerializer}))
+    def get(self, request: Request, slug: str) -> Response:
+        """Labels of which the newest reward model is sure that they are the wrong way round: ask again, never drop."""
+        project = project_get(slug=slug, user=request.user, capability="see_quality")
+        return Response(suspicious_labels(project))
 
 
 def _accepted(run: Run) -> Response:

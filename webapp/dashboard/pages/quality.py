@@ -17,6 +17,7 @@ from webapp.dashboard.quality import (
     time_chart,
     votes_chart,
 )
+from workers.suspicious import suspicious_labels
 
 
 @require_safe
@@ -37,5 +38,6 @@ def quality(request: HttpRequest, project: Project) -> HttpResponse:
         "matrix": rows,
         "flagged": flagged(found),
         "gold": gold_total(found),
+        "suspicious": suspicious_labels(project),
     }
     return project_render(request, project, "quality", context)
