@@ -88,8 +88,8 @@ def _repeats(current: QuerySet[Ranking]) -> list[Repeat]:
 
 def _timed(project: Project) -> list[Timed]:
     rows = Ranking.objects.independent().filter(project=project, duration_ms__isnull=False)
-    timed = rows.filter(assignment__task=OuterRef("pk"))
-    tasks = Task.objects.filter(Exists(timed), project=project)
+    # IN is looked up once; EXISTS went through the project's rankings again for each task.
+    tasks = Task.objects.filter(pk__in=rows.values("assignment__task_id"))
     lengths = dict(tasks.values_list("pk").annotate(size=Coalesce(Sum(Length("completions__text")), 0)))
     values = rows.annotate(source=Length("prompt__text")).order_by("id")
     return [
