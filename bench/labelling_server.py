@@ -19,6 +19,9 @@ SEED = """
 import json, sys
 import django
 django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+call_command("flush", interactive=False, verbosity=0)
 from bench.labelling_tables import fill
 print(json.dumps(fill(**json.loads(sys.argv[1]))))
 """
@@ -50,9 +53,7 @@ class Server:
 
     def seed(self, **values: Any) -> list[str]:
         """Empty the database and fill it; the annotators' tokens."""
-        self._python("manage.py", "migrate", "--verbosity", "0")
-        self._python("manage.py", "flush", "--no-input", "--verbosity", "0")
-        self._python("manage.py", "collectstatic", "--no-input", "--verbosity", "0")
+        (self._folder / "static").mkdir(exist_ok=True)
         tokens: list[str] = json.loads(self._python("-c", SEED, json.dumps(values)))
         return tokens
 

@@ -233,7 +233,7 @@ def test_the_queries_of_next_do_not_grow_with_the_tasks(project, alice, tasks, d
     prompts = PromptFactory.create_batch(tasks, project=project)
     Task.objects.bulk_create(Task(project=project, prompt=prompt) for prompt in prompts)
     project.gold_share = project.gold_before_trust = 0  # no lot decides whether gold is looked for
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(10):
         task_next(project=project, annotator=alice)
 
 

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 from celery import Celery
 from django.conf import settings as django_settings
@@ -23,6 +25,7 @@ from workers import dispatch
 from workers.models import Run, RunState
 
 STALE_SECONDS = 20
+POSTGRESQL = "postgresql://root@127.0.0.1:5432"
 
 
 def die_with_parent() -> None:
@@ -201,3 +204,19 @@ def has_ended(run: Run) -> bool:
 def is_learning(run: Run) -> bool:
     """In the middle: its process has written a metric."""
     return run.state == RunState.RUNNING and run.metrics.exists()
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """A database of its own; a PostgreSQL that is not there skips the test, except under CI."""
+    name = f"kedge_test_{uuid.uuid4().hex[:12]}"
+    try:
+        server = psycopg.connect(f"{POSTGRESQL}/postgres", autocommit=True, connect_timeout=3)
+    except psycopg.OperationalError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no PostgreSQL: {error}")
+    with server:
+        server.execute(f'CREATE DATABASE "{name}"')
+        yield f"{POSTGRESQL}/{name}"
+        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

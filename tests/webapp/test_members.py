@@ -3,6 +3,8 @@
 from django.urls import reverse
 
 from annotation.models import Membership, Role
+from annotation.services import assignment_skip, gold_create, ranking_submit, task_next
+from tests.factories import TaskFactory
 
 
 def role(project, user) -> str | None:
@@ -77,3 +79,33 @@ def test_a_lead_who_leaves_lands_on_their_projects(lead, project, lena, rose):
 
 def test_somebody_who_is_no_member_cannot_be_removed(lead, project, charlie):
     assert lead.post(reverse("member_remove", args=["dialogues", "charlie"])).status_code == 404
+
+
+def test_a_member_gets_a_quota_and_a_pause(lead, project, alice):
+    values = {"role": "annotator", "daily_quota": "12", "paused": "on"}
+    html = lead.post(reverse("member_change", args=["dialogues", "alice"]), values, follow=True).content.decode()
+    assert "at most 12 rankings a day, paused" in html
+    membership = Membership.objects.get(project=project, user=alice)
+    assert (membership.daily_quota, membership.paused) == (12, True)
+
+
+def test_a_quota_that_is_none_is_refused_with_its_reason(lead, project, alice):
+    values = {"role": "annotator", "daily_quota": "-1"}
+    html = lead.post(reverse("member_change", args=["dialogues", "alice"]), values, follow=True).content.decode()
+    assert "Nothing was changed" in html
+    assert Membership.objects.get(project=project, user=alice).daily_quota is None
+
+
+def test_who_fails_on_gold_is_flagged_for_the_lead(lead, project, alice):
+    texts = ["Right.", "Wrong.", "Odd.", "Rude."]
+    project.gold_before_trust = 1
+    project.save()
+    gold_create(project=project, prompt="Gold?", completions=texts, pairs=[(0, 1)], actor=None)
+    assert "below the mark" not in lead.get(reverse("members", args=["dialogues"])).content.decode()
+    TaskFactory.create_batch(12, project=project)
+    while (held := task_next(project=project, annotator=alice)).task.kind != "gold":
+        assignment_skip(assignment=held, reason="other")
+    ranking_submit(assignment=held, groups=[[one] for one in sorted(held.display_order, reverse=True)])
+    html = lead.get(reverse("members", args=["dialogues"])).content.decode()
+    assert "0 of 1" in html
+    assert "Below the pass mark on gold: alice" in html

@@ -15,6 +15,12 @@ VALUES = {
     "overlap_raters": "2",
     "criteria": "helpfulness\nharmlessness\n\n",
     "lease_minutes": "20",
+    "strategy": "random",
+    "random_share": "0.25",
+    "gold_share": "0.05",
+    "gold_before_trust": "20",
+    "gold_pass": "0.7",
+    "repeat_share": "0.04",
     "min_rankings": "100",
     "min_reward_accuracy": "0.55",
     "base_model": "google/flan-t5-base",
@@ -26,6 +32,7 @@ def test_a_lead_makes_a_project_and_leads_it(lead, lena, project):
     made = Project.objects.get(slug="letters")
     assert response.headers["Location"] == reverse("prompts_import", args=["letters"])
     assert (made.completions_per_prompt, made.criteria) == (3, ["helpfulness", "harmlessness"])
+    assert (made.strategy, made.paused, made.gold_share) == ("random", False, 0.05)
     assert Membership.objects.get(project=made).user == lena
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from annotation.models import Project, Role
-from annotation.services.projects import EDITABLE
+from annotation.services.projects import EDITABLE, MAX_QUOTA
 from workers.models import Algorithm
 
 HELP = {
@@ -17,6 +17,14 @@ HELP = {
     "overlap_share": "Share of the tasks that go to several people, so that agreement can be measured: 0 to 1.",
     "overlap_raters": "How many people those tasks go to: 2 to 9.",
     "lease_minutes": "How long a task stays with the person who opened it.",
+    "best_worst": "With five completions or more, only the best and the worst are asked for.",
+    "paused": "Nothing new is handed out to anybody. What is in somebody’s hands may be finished.",
+    "strategy": "Among tasks of one priority. Scores come from the reward model, after each of its trainings.",
+    "random_share": "Share that the last strategy still draws at random: those alone estimate accuracy.",
+    "gold_share": "Share of a trusted annotator’s tasks whose better side is known: 0 to 1. Nobody can tell them.",
+    "gold_before_trust": "Gold tasks among a new annotator’s first ones, about every second.",
+    "gold_pass": "Who has less of the known pairs right is flagged among the members, and goes on working.",
+    "repeat_share": "Share of tasks that the person ranked before, shown in reverse: self-consistency.",
     "min_rankings": "Rankings that a round needs.",
     "min_reward_accuracy": "The reward model’s whole interval must lie above this; 0.5 is chance.",
     "base_model": "“toy” for the small model made here, a hub model such as google/flan-t5-base, or a folder.",
@@ -27,6 +35,14 @@ LABELS = {
     "overlap_share": "Overlap",
     "overlap_raters": "Raters for the overlap",
     "lease_minutes": "Lease, minutes",
+    "best_worst": "Best and worst only",
+    "paused": "Paused",
+    "strategy": "Order of the tasks",
+    "random_share": "Share at random",
+    "gold_share": "Gold",
+    "gold_before_trust": "Gold before trust",
+    "gold_pass": "Gold to pass",
+    "repeat_share": "Repeats",
     "min_rankings": "Least rankings",
     "min_reward_accuracy": "Least reward accuracy",
     "base_model": "Base model",
@@ -100,8 +116,10 @@ class MemberForm(forms.Form):
     role = forms.ChoiceField(choices=Role.choices)
 
 
-class RoleForm(forms.Form):
+class MemberChangeForm(forms.Form):
     role = forms.ChoiceField(choices=Role.choices)
+    daily_quota = forms.IntegerField(required=False, min_value=0, max_value=MAX_QUOTA)
+    paused = forms.BooleanField(required=False)
 
 
 class ImportForm(forms.Form):

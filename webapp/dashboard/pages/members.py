@@ -8,10 +8,11 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.exceptions import Conflict, InvalidInput, KedgeError
+from annotation.gold import gold_standings
 from annotation.models import LABEL_KINDS, Membership, Project, Role
 from annotation.services import member_remove, member_set
 from annotation.users import User
-from webapp.dashboard.forms import MemberForm, RoleForm
+from webapp.dashboard.forms import MemberChangeForm, MemberForm
 from webapp.dashboard.pages.base import actor_of, errors_show, project_page, project_render, refused
 
 
@@ -35,7 +36,10 @@ def members(request: HttpRequest, project: Project) -> HttpResponse:
         .annotate(rankings=Count("user__rankings", filter=mine), last=Max("user__rankings__created_at", filter=mine))
         .order_by("user__username")
     )
-    context = {"form": form, "rows": rows, "roles": Role.choices}
+    standings = gold_standings(project)
+    members = [(row, standings.get(row.user_id)) for row in rows]
+    failed = [row.user.get_username() for row, gold in members if gold is not None and gold.passed is False]
+    context = {"form": form, "members": members, "roles": Role.choices, "failed": failed, "has_gold": bool(standings)}
     return project_render(request, project, "members", context, status=422 if form.errors else 200)
 
 
@@ -55,17 +59,18 @@ def member_add(project: Project, name: str, role: str, actor: User) -> None:
 @require_POST
 @project_page("manage")
 def change(request: HttpRequest, project: Project, username: str) -> HttpResponse:
-    """Another role for a member."""
-    form = RoleForm(request.POST)
+    """Another role, quota or pause for a member."""
+    form = MemberChangeForm(request.POST)
     member = get_object_or_404(Membership.objects.select_related("user"), project=project, user__username=username)
     if form.is_valid():
         try:
-            member_set(project=project, user=member.user, role=form.cleaned_data["role"], actor=actor_of(request))
-            messages.success(request, f"{username} is {Role(form.cleaned_data['role']).label.lower()} now.")
+            changed = member_set(project=project, user=member.user, actor=actor_of(request), **form.cleaned_data)
+            messages.success(request, f"{username} is {Role(changed.role).label.lower()} now{_workload(changed)}.")
         except KedgeError as error:
             refused(request, error)
     else:
-        messages.error(request, "There is no such role.")
+        wrong = "; ".join(f"{name}: {errors[0]}" for name, errors in form.errors.items())
+        messages.error(request, f"Nothing was changed. {wrong}")
     return _back(request, project)
 
 
@@ -80,6 +85,11 @@ def remove(request: HttpRequest, project: Project, username: str) -> HttpRespons
     except KedgeError as error:
         refused(request, error)
     return _back(request, project)
+
+
+def _workload(membership: Membership) -> str:
+    quota = "" if membership.daily_quota is None else f", at most {membership.daily_quota} rankings a day"
+    return f"{quota}, paused" if membership.paused else quota
 
 
 def _back(request: HttpRequest, project: Project) -> HttpResponse:
