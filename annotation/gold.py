@@ -1,6 +1,6 @@
 """How people did on gold, and how gold did on people: a gold task that nobody gets right is itself wrong."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet
@@ -71,9 +71,11 @@ def _gold(project: Project) -> QuerySet[Task]:
     return Task.objects.filter(project=project, gold__isnull=False, kind=TaskKind.GOLD)
 
 
-def _answers(project: Project) -> Iterable[tuple[int, int, list[list[int]], str, list[list[int]]]]:
+def _answers(project: Project) -> Iterator[tuple[int, int, list[list[int]], str, list[list[int]]]]:
     rows = Ranking.objects.filter(assignment__task__in=_gold(project), is_current=True).order_by("id")
-    return rows.values_list("annotator_id", "assignment__task_id", "groups", "method", "assignment__task__gold")
+    fields = ("annotator_id", "assignment__task_id", "groups", "method", "assignment__task__gold")
+    for annotator, task, groups, method, known in rows.values_list(*fields):
+        yield annotator, task, groups, method, known or []
 
 
 def _passed(project: Project, score: Score) -> bool | None:
