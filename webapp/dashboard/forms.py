@@ -19,7 +19,7 @@ HELP = {
     "lease_minutes": "How long a task stays with the person who opened it.",
     "best_worst": "With five completions or more, only the best and the worst are asked for.",
     "paused": "Nothing new is handed out to anybody. What is in somebody’s hands may be finished.",
-    "strategy": "Among tasks of one priority. Scores come from the reward model, after each of its trainings.",
+    "strategy": "Among tasks of one priority. The last one goes by the tasks’ scores; without any, it is at random.",
     "random_share": "Share that the last strategy still draws at random: those alone estimate accuracy.",
     "gold_share": "Share of a trusted annotator’s tasks whose better side is known: 0 to 1. Nobody can tell them.",
     "gold_before_trust": "Gold tasks among a new annotator’s first ones, about every second.",
