@@ -48,7 +48,7 @@ browser: setup
 
 # Of the product that make demo serves.
 screenshots: browser
-	$(BIN)/python docs/screenshots.py --url http://127.0.0.1:$(PORT)
+	$(BIN)/python -m docs.screenshots --url http://127.0.0.1:$(PORT)
 
 format: setup
 	$(BIN)/ruff format .

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Model, QuerySet
+from django.utils.http import http_date
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, inline_serializer
 from rest_framework import exceptions, serializers
 from rest_framework.pagination import CursorPagination
@@ -88,6 +89,11 @@ class KedgeView(APIView):
         limit = min(self.max_body, self.max_json) if as_json else self.max_body
         if length.isdigit() and int(length) > limit:
             raise TooLarge(f"The request has {length} bytes; {limit} is the most here.")
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer.headers.setdefault("Date", http_date())  # leases end by this clock; not every web server tells it
+        return answer
 
 
 def person(request: Request) -> User:

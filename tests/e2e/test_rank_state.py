@@ -131,6 +131,7 @@ def test_a_draft_of_other_completions_is_dropped(module_page, after):
         ("A text without turns.\nAnd a second line.", None),
         ("Note: only one line of many\nplain\nplain\nplain", None),
         ("It is 12:30 now", None),
+        ("At home.\nAnna: Hi\nTom: Bye", [["", "At home."], ["Anna", "Hi"], ["Tom", "Bye"]]),
     ],
 )
 def test_turns_of_a_source(module_page, after, text, turns):

@@ -9,7 +9,8 @@ const TINTS = 6;
 const KEPT_TURNS = 4; // at either end, when the middle is folded
 const KEPT_CHARACTERS = 900;
 
-/** [{speaker, text}], or null where the text is no dialogue. A line without a name goes on with the turn before. */
+/** [{speaker, text}], or null where the text is no dialogue. A line without a name goes on with the turn before;
+    lines before the first name, which tell where it happens, are a turn of nobody. */
 export function turnsOf(text) {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
   const turns = [];
@@ -20,7 +21,7 @@ export function turnsOf(text) {
       named += 1;
       turns.push({ speaker: match[1].trim(), text: match[2].trim() });
     } else if (turns.length > 0) turns.at(-1).text += `\n${line.trim()}`;
-    else return null;
+    else turns.push({ speaker: "", text: line.trim() });
   }
   return named >= 2 && 2 * named >= lines.length ? turns : null;
 }
@@ -40,7 +41,7 @@ export class Source {
   show(task) {
     const turns = task.turns?.length ? task.turns : turnsOf(task.prompt);
     this.task = task;
-    this.speakers = [...new Set((turns ?? []).map((turn) => turn.speaker))];
+    this.speakers = [...new Set((turns ?? []).map((turn) => turn.speaker).filter(Boolean))];
     this.opened = false;
     if (turns) this.showTurns(turns);
     else if (task.prompt.trim()) this.showText(task.prompt);
@@ -58,7 +59,7 @@ export class Source {
     const rows = turns.map((turn, index) =>
       el(
         "li",
-        { class: `turn turn-${this.speakers.indexOf(turn.speaker) % TINTS}`, data: { turn: index + 1 } },
+        { class: turn.speaker ? `turn turn-${this.speakers.indexOf(turn.speaker) % TINTS}` : "turn turn-scene", data: { turn: index + 1 } },
         el("bdi", { class: "turn-name" }, turn.speaker),
         this.blocks[index].field,
       ),

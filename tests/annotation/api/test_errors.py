@@ -103,3 +103,7 @@ def test_a_session_needs_its_csrf_token(client_for, alice, project):
 
 def test_a_session_is_good_for_reading(client_for, alice, project):
     assert client_for(alice).get(BASE).status_code == 200
+
+
+def test_every_answer_tells_the_servers_time(api_for, alice):
+    assert api_for(alice).get("/api/v1/projects/none/progress/").headers["Date"].endswith("GMT")
