@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from annotation.canonical import ROWS_AT_ONCE, pseudonym
+from annotation.canonical import RANKINGS_AT_ONCE, ROWS_AT_ONCE, pseudonym
 from annotation.conversations import as_prompt, as_reply
 from annotation.models import LABEL_KINDS, PreferencePair, Project, Ranking
 
@@ -48,9 +48,10 @@ def pair_rows(*, project: Project, layout: str) -> Iterator[tuple[str, Row]]:
 def ranking_rows(*, project: Project) -> Iterator[tuple[str, Row]]:
     """Split and row of each label, overruled ones too: what every annotator said, and not only the consensus."""
     rows = Ranking.objects.labels().filter(project=project).order_by("id")
-    rows = rows.select_related("prompt", "annotator", "assignment").prefetch_related("assignment__task__completions")
+    rows = rows.select_related("prompt", "annotator", "assignment__task")
+    rows = rows.prefetch_related("assignment__task__completions")
     name = _pseudonyms(project)
-    for ranking in rows.iterator(chunk_size=ROWS_AT_ONCE):
+    for ranking in rows.iterator(chunk_size=RANKINGS_AT_ONCE):
         yield ranking.prompt.split, _ranking_row(ranking, name(ranking.annotator.get_username()))
 
 

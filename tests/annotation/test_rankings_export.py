@@ -94,7 +94,7 @@ def test_overruled_labels_stay_and_retracted_ones_do_not(project, alice, bob, le
 def test_the_queries_do_not_grow_with_the_rankings(project, alice, django_assert_num_queries):
     for _ in range(5):
         ranked(project, alice)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         rows(project)
 
 
