@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from annotation.models import Project
+from annotation.models import Project, Retraction
 from annotation.services import snapshot_freeze
 from tests.factories import ranked
 from tests.webapp.objects import evaluation_make, metrics_make, model_make, round_make, run_make
@@ -19,12 +20,14 @@ class World:
     project: Project
     round: Round
     run: Run
+    task: int
+    retraction: int
 
 
 @pytest.fixture
 def world(project, alice, lena) -> World:
     for _ in range(3):
-        ranked(project, alice)
+        ranking = ranked(project, alice)
     snapshot = snapshot_freeze(project=project, actor=lena)
     round_ = round_make(project, snapshot=snapshot)
     anchor = model_make(project, slug="dialogues-sft", kind=ModelKind.SFT, state=ModelState.PROMOTED)
@@ -41,7 +44,10 @@ def world(project, alice, lena) -> World:
     policy = model_make(project, slug="dialogues-r1-ppo", parent=anchor, run=run)
     for model in (anchor, policy):
         evaluation_make(model, run=run_make(project, kind=RunKind.EVALUATE, round=round_, position=2))
-    return World(project, round_, run)
+    undone = Retraction.objects.create(
+        project=project, annotator=alice, reason="A mistake.", rankings=0, undone_at=timezone.now()
+    )
+    return World(project, round_, run, ranking.assignment.task_id, undone.pk)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from annotation.models import Project, Role
-from tests.factories import MembershipFactory, ProjectFactory, UserFactory, ranked
+from annotation.models import Project, Retraction, Role
+from tests.factories import MembershipFactory, ProjectFactory, TaskFactory, UserFactory, ranked
 from tests.webapp.objects import evaluation_make, metrics_make, model_make, round_make, run_make, snapshot_make
 from tests.webapp.test_roles import arguments
 from workers.models import RoundState, RunEvent, RunKind, RunState
@@ -44,6 +44,13 @@ def snapshots(project: Project, number: int) -> None:
     round_make(project, number=number + 100, snapshot=snapshot_make(project, number))
 
 
+def cases(project: Project, number: int) -> None:
+    task = TaskFactory(project=project, wanted_raters=2)
+    ranked(project, UserFactory(), task=task)
+    ranked(project, UserFactory(), task=task, groups=[(3,), (2,), (1,), (0,)])
+    Retraction.objects.create(project=project, batch=f"batch {number}", reason="x", rankings=1)
+
+
 def events(project: Project, number: int) -> None:
     run = project.runs.get(kind=RunKind.PPO)
     RunEvent.objects.create(run=run, kind="stop-rule" if number % 2 else "log", message=f"line {number}")
@@ -73,6 +80,7 @@ def own_projects(project: Project, number: int) -> None:
         ("labels", labels),
         ("quality", labels),
         ("snapshots", snapshots),
+        ("review", cases),
     ],
 )
 def test_the_number_of_queries_does_not_grow(name: str, grow: Grow, world, lead, settings):

@@ -12,6 +12,7 @@ from tests.webapp.conftest import World
 ALL = {"alice", "bob", "rose", "lena"}
 TEAM = {"bob", "rose", "lena"}
 BUILDERS = {"rose", "lena"}
+REVIEWERS = {"bob", "lena"}
 LEAD = {"lena"}
 
 # name: (method, who may)
@@ -34,6 +35,11 @@ PAGES: Mapping[str, tuple[str, set[str]]] = {
     "run_retry": ("post", BUILDERS),
     "prompts_import": ("get", BUILDERS),
     "snapshots": ("get", BUILDERS),
+    "snapshot_diff": ("get", BUILDERS),
+    "review": ("get", REVIEWERS),
+    "review_case": ("get", REVIEWERS),
+    "retract": ("post", LEAD),
+    "retraction_undo": ("post", LEAD),
     "model_promote": ("post", LEAD),
     "members": ("get", LEAD),
     "member_change": ("post", LEAD),
@@ -74,6 +80,8 @@ def arguments(name: str, world: World | None) -> dict[str, object]:
         "number": world.round.number if world else 1,
         "username": "alice",
         "model_slug": "dialogues-r1-ppo",
+        "task": world.task if world else 1,
+        "retraction": world.retraction if world else 1,
     }
     return {key: known[key] for key in NAMES[name].pattern.converters}
 

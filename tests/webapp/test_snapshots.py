@@ -40,5 +40,5 @@ def test_the_pairs_are_linked_as_jsonl_and_csv(lead, project, alice):
     html = lead.get(reverse("snapshots", args=["dialogues"])).content.decode()
     pairs = reverse("api-pairs", args=["dialogues"])
     for format_ in ("jsonl", "csv"):
-        assert f"{pairs}?format={format_}&amp;layout=trl" in html
+        assert f"{pairs}?layout=trl&amp;format={format_}" in html
         assert lead.get(f"{pairs}?format={format_}&layout=trl").status_code == 200

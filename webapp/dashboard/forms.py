@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 from django import forms
+from django.contrib.auth import get_user_model
 
-from annotation.models import Project, Role
+from annotation.models import Project, Ranking, Role
 from annotation.services.projects import EDITABLE, MAX_QUOTA
 from workers.models import Algorithm
 
@@ -120,6 +121,38 @@ class MemberChangeForm(forms.Form):
     role = forms.ChoiceField(choices=Role.choices)
     daily_quota = forms.IntegerField(required=False, min_value=0, max_value=MAX_QUOTA)
     paused = forms.BooleanField(required=False)
+
+
+class RetractionForm(forms.Form):
+    """Whose labels are taken back, and why."""
+
+    what = forms.ChoiceField(label="Labels of", help_text="A person, or an import.")
+    reason = forms.CharField(
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Whoever reads the models’ history will ask.",
+    )
+    requeue = forms.BooleanField(required=False, label="Hand the tasks to others")
+
+    def __init__(self, project: Project, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        labels = Ranking.objects.labels().filter(project=project)
+        people = labels.order_by("annotator__username").values_list("annotator__username", flat=True).distinct()
+        batches = labels.exclude(batch="").order_by("batch").values_list("batch", flat=True).distinct()
+        field = self.fields["what"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [
+            ("", "Choose"),
+            ("People", [(f"annotator:{name}", name) for name in people[:500]]),
+            ("Imports", [(f"batch:{name}", name) for name in batches[:500]]),
+        ]
+
+    def values(self) -> dict[str, Any]:
+        """As ``retraction_create`` takes them."""
+        which, _, name = self.cleaned_data["what"].partition(":")
+        person = get_user_model()._default_manager.get(username=name) if which == "annotator" else None
+        said = {"reason": self.cleaned_data["reason"], "requeue": self.cleaned_data["requeue"]}
+        return {**said, "annotator": person, "batch": name if which == "batch" else ""}
 
 
 class ImportForm(forms.Form):

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from webapp.dashboard.pages import imports, labels, members, projects, quality, registry, rounds, runs, snapshots
+from webapp.dashboard.pages import (
+    imports,
+    labels,
+    members,
+    projects,
+    quality,
+    registry,
+    review,
+    rounds,
+    runs,
+    snapshots,
+)
 
 PROJECT = "projects/<slug:slug>/"
 
@@ -32,4 +43,9 @@ urlpatterns = [
     path(f"{PROJECT}models/<slug:model_slug>/promote/", registry.promote, name="model_promote"),
     path(f"{PROJECT}evaluations/", registry.evaluations, name="evaluations"),
     path(f"{PROJECT}snapshots/", snapshots.snapshots, name="snapshots"),
+    path(f"{PROJECT}snapshots/diff/", snapshots.difference, name="snapshot_diff"),
+    path(f"{PROJECT}review/", review.queue, name="review"),
+    path(f"{PROJECT}review/retract/", review.retract, name="retract"),
+    path(f"{PROJECT}review/retractions/<int:retraction>/undo/", review.bring_back, name="retraction_undo"),
+    path(f"{PROJECT}review/<int:task>/", review.case, name="review_case"),
 ]
