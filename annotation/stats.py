@@ -108,7 +108,8 @@ def project_stats(project: Project, *, annotator: User | None = None) -> Stats:
 
 
 def _labels(project: Project) -> list[Label]:
-    rows = Ranking.objects.labels().filter(project=project).order_by("id")
+    # A reviewer's decision is no annotator's work, and was not shown in a drawn order.
+    rows = Ranking.objects.independent().filter(project=project).order_by("id")
     fields = ("annotator_id", "origin", "groups", "strengths", "none_acceptable", "duration_ms")
     values = rows.values_list(*fields, "assignment__display_order", "created_at")
     return [Label(*row) for row in values.iterator(chunk_size=2000)]

@@ -143,7 +143,7 @@ def round_detail(round_: Round) -> dict[str, Any]:
 def round_gate(project: Project) -> dict[str, Any]:
     """Whether a round may start now: ``{passed, reasons, rankings, min_rankings}``."""
     gate = rankings_gate(project=project)
-    rankings = Ranking.objects.labels().filter(project=project).count()
+    rankings = Ranking.objects.training().filter(project=project).count()
     return gate.as_json() | {"rankings": rankings, "min_rankings": project.min_rankings}
 
 

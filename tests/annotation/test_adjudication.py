@@ -18,6 +18,7 @@ from annotation.models import (
 )
 from annotation.ranking import Answer
 from annotation.review import review_case, review_queue
+from annotation.selectors import project_stats
 from annotation.services import (
     adjudication_undo,
     assignment_skip,
@@ -163,6 +164,7 @@ def test_the_reviewer_takes_no_place(bob, torn):
     torn.refresh_from_db()
     assert (torn.taken, torn.wanted_raters, torn.state) == (2, 2, TaskState.FULL)
     assert final.assignment.state == AssignmentState.SUBMITTED
+    assert project_stats(torn.project)["rankings"] == 2
 
 
 def test_there_is_one_final_ranking(bob, lena, torn):

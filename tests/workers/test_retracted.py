@@ -3,11 +3,12 @@
 import pytest
 from django.urls import reverse
 
-from annotation.services import retraction_create, retraction_undo, snapshot_freeze
+from annotation.ranking import Answer
+from annotation.services import retraction_create, retraction_undo, snapshot_freeze, task_adjudicate
 from tests.factories import ranked
 from tests.webapp.objects import model_make, run_make
 from workers.models import ModelKind, RunKind
-from workers.selectors import retracted_seen, run_retracted
+from workers.selectors import retracted_seen, round_gate, run_retracted
 
 
 @pytest.fixture
@@ -58,3 +59,10 @@ def test_registry_and_run_page_say_it(project, alice, lena, line, api_for, clien
     for slug, times in (("policy", 1), ("clean", 0)):
         html = client.get(reverse("run", args=["dialogues", line[1][slug].pk])).content
         assert html.count(b"saw 2 retracted rankings") == times
+
+
+def test_a_gate_counts_what_would_train(project, alice, bob, lena):
+    task = ranked(project, alice).assignment.task
+    ranked(project, lena)
+    task_adjudicate(task=task, answer=Answer([list(task.completions.values_list("id", flat=True))]), actor=bob)
+    assert round_gate(project)["rankings"] == 2

@@ -19,7 +19,7 @@ class Gate:
 
 def rankings_gate(*, project: Project) -> Gate:
     """Are there rankings enough?"""
-    seen = Ranking.objects.labels().filter(project=project).count()
+    seen = Ranking.objects.training().filter(project=project).count()
     if seen >= project.min_rankings:
         return Gate(passed=True)
     missing = project.min_rankings - seen
