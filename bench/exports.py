@@ -182,7 +182,7 @@ def measured(name: str, out: Path) -> str:
     del first
     size = sum(path.stat().st_size for path in [out, *out.rglob("*")] if path.is_file())
     cells = [name, f"{rows:,}", f"{seconds:.0f}", f"{rows / seconds:,.0f}"]
-    cells += [f"{(peak() - before) / 2**20:.0f} MiB", f"{size / 2**20:,.0f} MiB"]
+    cells += [f"{(peak() - before) / 2**20:.0f} MiB", f"{size / 2**20:,.0f} MiB" if size else "–"]
     return "| " + " | ".join(cells) + " |"
 
 
