@@ -82,10 +82,12 @@ def annotator_progress(*, project: Project, annotator: User) -> Progress:
     mine = Ranking.objects.filter(annotator=annotator, project=project, revision=1)
     counts = mine.aggregate(mine=Count("id"), today=Count("id", filter=Q(created_at__gte=midnight())))
     key = f"progress:{project.pk}:{project.created_at.timestamp()}"
-    done, left = cache.get(key) or (None, None)
-    if done is None:
+    counted: tuple[int, int] | None = cache.get(key)
+    if counted is None:
         done = Ranking.objects.filter(project=project, is_current=True).exclude(kind=TaskKind.IMPORTED).count()
         wanted = Task.objects.filter(project=project, state=TaskState.OPEN)
         left = wanted.aggregate(left=Sum(F("wanted_raters") - F("taken")))["left"] or 0
-        cache.set(key, (done, left), PROGRESS_SECONDS)
+        counted = (done, left)
+        cache.set(key, counted, PROGRESS_SECONDS)
+    done, left = counted
     return {"today": counts["today"], "mine": counts["mine"], "done": max(done, counts["mine"]), "open": left}

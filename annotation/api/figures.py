@@ -92,7 +92,7 @@ class ReliabilitySerializer(serializers.Serializer[Any]):
     flags = serializers.ListField(child=serializers.CharField())
 
 
-class GoldSerializer(serializers.Serializer[Any]):
+class GoldResultSerializer(serializers.Serializer[Any]):
     share = FigureSerializer(help_text="Gold pairs that were right; n = gold tasks.")
     right = serializers.IntegerField()
     pairs = serializers.IntegerField()
@@ -133,7 +133,7 @@ class AnnotatorFiguresSerializer(serializers.Serializer[Any]):
     skips = serializers.IntegerField()
     skipped = FigureSerializer(allow_null=True)
     reliability = ReliabilitySerializer()
-    gold = GoldSerializer(allow_null=True)
+    gold = GoldResultSerializer(allow_null=True)
     consistency = ConsistencySerializer(allow_null=True)
     haste = HasteSerializer(allow_null=True)
     flags = serializers.ListField(child=serializers.CharField())

@@ -46,7 +46,7 @@ class GoldCreateSerializer(StrictSerializer):
     )
 
 
-class GoldSerializer(serializers.Serializer[GoldRow]):
+class GoldSerializer(serializers.Serializer[Any]):
     """A gold task and how people did on it. A task that few get right may itself be wrong."""
 
     gold = serializers.IntegerField(source="task.pk", help_text="Its id.")

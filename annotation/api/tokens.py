@@ -13,7 +13,7 @@ class KedgeTokenAuthentication(TokenAuthentication):  # type: ignore[misc]  # kn
         return auth_token.expiry is not None and auth_token.expiry < timezone.now()
 
 
-class KedgeTokenScheme(KnoxTokenScheme):  # type: ignore[misc]  # registered by being defined
+class KedgeTokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # registered by being defined
     """The same in the schema."""
 
-    target_class = KedgeTokenAuthentication
+    target_class = KedgeTokenAuthentication  # type: ignore[assignment]  # a class will do as well as its name

@@ -14,7 +14,6 @@ from annotation.models import (
     AssignmentState,
     PreferencePair,
     Ranking,
-    RankingMethod,
     RankingOrigin,
     Task,
     TaskState,
@@ -28,7 +27,7 @@ from annotation.users import User
 ASKED_AGAIN = 100  # its priority: before the ordinary ones, which count rounds
 
 
-def task_adjudicate(*, task: Task, answer: Answer, actor: User, method: RankingMethod = RankingMethod.FULL) -> Ranking:
+def task_adjudicate(*, task: Task, answer: Answer, actor: User) -> Ranking:
     """Set the final ranking. It takes no place; the others stay as they are, overruled, and teach nothing.
 
     Raises Conflict where there is a final ranking already, nothing was ranked yet, or the reviewer has met the task
@@ -46,7 +45,7 @@ def task_adjudicate(*, task: Task, answer: Answer, actor: User, method: RankingM
             raise Conflict("Nobody has ranked this task yet: there is nothing to decide.")
         assignment, revision = _own_assignment(task, actor, sorted(completions))
         ranking = ranking_write(
-            assignment=assignment, answer=answer, revision=revision, origin=RankingOrigin.ADJUDICATED, method=method
+            assignment=assignment, answer=answer, revision=revision, origin=RankingOrigin.ADJUDICATED
         )
         overruling_refresh(task_ids=[task.pk])
         _decided(task, actor, "task.adjudicate", ranking=ranking.pk, rankings=len(origins))

@@ -19,11 +19,12 @@ from annotation.models import (
 )
 from annotation.services.audit import audit_record
 from annotation.services.overruling import overruling_refresh
-from annotation.services.pairs import ROWS_AT_ONCE, pairs_store
+from annotation.services.pairs import pairs_store
 from annotation.services.recount import snapshots_recount
 from annotation.texts import text_problem
 from annotation.users import User
 
+ROWS_AT_ONCE = 2000
 MAX_REASON = 2000
 
 

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotation.disagreement import THRESHOLD
 from annotation.exceptions import InvalidInput, KedgeError
-from annotation.models import Project, Ranking, RankingMethod, Retraction
+from annotation.models import Project, Ranking, Retraction
 from annotation.ranking import Answer
 from annotation.review import Case, review_case, review_queue
 from annotation.services import (
@@ -80,13 +80,13 @@ def _decide(request: HttpRequest, case: Case) -> str:
     taken = next((one for one in case.rankings if act == f"take-{one.pk}"), None)
     if taken is None:
         raise InvalidInput("Choose one of the rankings, or give each completion a place.")
-    task_adjudicate(task=task, answer=_same(taken), actor=actor, method=RankingMethod(taken.method))
+    task_adjudicate(task=task, answer=_same(taken), actor=actor)
     return "The final ranking is set."
 
 
 def _same(ranking: Ranking) -> Answer:
     """The order that a rater gave; flags and texts stay theirs."""
-    return Answer(ranking.groups, ranking.strengths, ranking.none_acceptable)
+    return Answer(ranking.groups, ranking.strengths, ranking.none_acceptable, method=ranking.method)
 
 
 def _placed(request: HttpRequest, case: Case) -> Answer:
