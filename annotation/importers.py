@@ -241,10 +241,16 @@ def completion_of(row: Row | BadRow) -> NewCompletion:
     if isinstance(row, BadRow):
         raise InvalidInput(row.error)
     prompt_id = id_field(row.values, PROMPT_ID_FIELDS)
-    prompt_hash = "" if prompt_id else content_hash(text_field(row.values, PROMPT_TEXT_FIELDS, what="prompt"))
+    prompt = "" if prompt_id else text_field(row.values, PROMPT_TEXT_FIELDS, what="prompt")
+    if not prompt_id and not prompt.strip():
+        raise InvalidInput("The prompt is empty: name it by its id.")
     source = id_field(row.values, SOURCE_FIELDS)
     if not source:
         raise InvalidInput(f"No source: one of the fields {', '.join(SOURCE_FIELDS)} says who wrote it.")
     return NewCompletion(
-        row.line, prompt_id, prompt_hash, source, text_field(row.values, COMPLETION_FIELDS, what="completion")
+        row.line,
+        prompt_id,
+        "" if prompt_id else content_hash(prompt),
+        source,
+        text_field(row.values, COMPLETION_FIELDS, what="completion"),
     )

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from rlhf import adapters
-from rlhf.exceptions import ModelError
+from rlhf.exceptions import ModelError, PromptTooLong
 from rlhf.hashing import artifact_hash
 from rlhf.models import Policy, PromptState
 from rlhf.reading import read_tokens
@@ -227,6 +227,16 @@ class RewardEnsemble:
         raw = self.raw([member.name for member in members], prompts, completions)
         bias, gain = (torch.tensor([[getattr(member, key)] for member in members]) for key in ("bias", "gain"))
         return (raw + bias) * gain
+
+    def reads(self, prompt: str, completions: Sequence[str]) -> bool:
+        """Whether all members can read these texts: none over the limit, and no prompt without a token."""
+        body = self._bodies[self.settings.members[0].name]
+        try:
+            body.encode_prompts([prompt])
+            body.encode_completions(list(completions))
+        except (PromptTooLong, ModelError):
+            return False
+        return True
 
     @property
     def scorers(self) -> list[str]:

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from annotation.exceptions import InvalidInput
-from annotation.models import PLACED_KINDS, Completion, Project, Prompt, Task, TaskKind
+from annotation.models import PLACED_KINDS, Completion, Project, Prompt, Task, TaskKind, TaskState
 from annotation.services.audit import audit_record
 from annotation.texts import json_problem
 from annotation.users import User
@@ -47,8 +47,12 @@ def tasks_create(
 
 
 def tasks_score(*, project: Project, scores: Mapping[int, float | None]) -> int:
-    """Write what a ranking of each task would teach the reward model, by task id; how many were written."""
+    """Write what a ranking of each task would teach the reward model, by task id; how many were written.
+
+    The scores of the project's other open tasks, which an older model gave, are taken off.
+    """
     wanted = list(scores)
+    Task.objects.filter(project=project, state=TaskState.OPEN, score__isnull=False).update(score=None)
     written = 0
     for start in range(0, len(wanted), BATCH):
         tasks = list(Task.objects.filter(project=project, pk__in=wanted[start : start + BATCH]).only("pk"))

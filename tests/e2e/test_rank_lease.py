@@ -108,3 +108,15 @@ def test_two_tabs_store_one_ranking(open_page, alice, make_task):
     second.press("Enter")
     expect(second.page.locator(".toast")).to_contain_text("submitted already")
     assert Ranking.objects.count() == 1
+
+
+def test_who_is_held_back_is_told_why(open_page, alice, make_task, project):
+    make_task()
+    project.paused = True
+    project.save()
+    rank = RankPage(open_page(alice, PATH))
+    expect(rank.empty).to_contain_text("The project is paused")
+    project.paused = False
+    project.save()
+    rank.page.get_by_role("button", name="Look again").click()
+    rank.ready()

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from annotation import services as labelling
-from annotation.models import Completion, Role, Split, Task
+from annotation.models import Completion, Role, Split, Strategy, Task, TaskState
+from annotation.services import tasks_create
 from rlhf import ctranslate, types
 from rlhf.hashing import artifact_hash
 from rlhf.toy import SFT_ON_FILES
-from tests.factories import MembershipFactory, PromptFactory, UserFactory
+from tests.factories import CompletionFactory, MembershipFactory, PromptFactory, UserFactory
 from tests.rlhf.tiny import WORDS
 from tests.workers.tiny import SHORT, TINY, prompt_text, round_config, save_base_model
 from workers import dispatch, storage
@@ -244,6 +245,28 @@ def test_the_same_seed_gives_the_same_hashes(with_rankings):
     assert (model, set(found)) == (second, ranked)
     assert dict(first.completion_rewards.values_list("completion_id", "log_odds")) == found
     assert len(set(found.values())) > 1
+
+
+@pytest.mark.slow
+def test_the_active_strategy_gets_its_scores_from_the_reward_model(with_rankings):
+    with_rankings.strategy = Strategy.ACTIVE
+    with_rankings.save()
+    run_create(project=with_rankings, kind="reward", config=TINY["reward"])
+    (alone,) = run_drain(project=with_rankings)
+    assert alone.events.filter(kind="warning", message__contains="two scoring members").exists()
+    assert not Task.objects.filter(score__isnull=False).exists()
+
+    for prompt in PromptFactory.create_batch(3, project=with_rankings):
+        tasks_create(project=with_rankings, prompts=[prompt], round_number=0, completions={prompt.pk: _texts(prompt)})
+    run_create(project=with_rankings, kind="reward", config={**TINY["reward"], "members": 2})
+    run_drain(project=with_rankings)
+    scores = Task.objects.filter(state=TaskState.OPEN).values_list("score", flat=True)
+    assert sorted(scores) == pytest.approx([place / len(scores) for place in range(1, len(scores) + 1)])
+    assert not Task.objects.exclude(state=TaskState.OPEN).filter(score__isnull=False).exists()
+
+
+def _texts(prompt):
+    return [CompletionFactory(prompt=prompt, text=" ".join(WORDS[place : place + 3])) for place in range(0, 12, 3)]
 
 
 def test_the_tiny_policy_is_trained_from_nothing_on_a_file(lab, settings):

@@ -7,8 +7,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max
 
-from annotation.models import Completion, Prompt
-from annotation.services import tasks_create
+from annotation.models import Completion, Prompt, Strategy
+from annotation.services import tasks_create, tasks_score
 from annotation.texts import content_hash
 from rlhf import types
 from rlhf.backends import Backend, open_backend
@@ -17,11 +17,14 @@ from rlhf.exceptions import Cancelled
 from rlhf.generate import generate
 from rlhf.models import Policy
 from rlhf.near_duplicates import alike
+from rlhf.reward_model import load_reward_model
 from workers.config import GenerateConfig
 from workers.models import ModelKind, ModelVersion
 from workers.pipelines.context import Context, Publish
-from workers.pipelines.models import policy_load
+from workers.pipelines.models import folder, policy_load
+from workers.pipelines.selection import open_task_scores
 from workers.services.next_prompts import prompts_next
+from workers.services.registry import model_newest
 
 CHUNK = 32  # prompts whose completions and tasks are written in one transaction
 SPARE = 2  # more samples than wanted, to fill up where two sources wrote the same words
@@ -61,7 +64,20 @@ def run(context: Context) -> Publish:
             "different texts (an edit similarity above 0.95 is no difference), however often they were drawn again: "
             "they got no task.",
         )
-    return lambda: made
+    return _scored(context, made)
+
+
+def _scored(context: Context, made: dict[str, int]) -> Publish:
+    """The new tasks take their places among the open ones, by the newest reward model, if the strategy asks for it."""
+    reward = model_newest(context.project, ModelKind.REWARD)
+    if context.project.strategy != Strategy.ACTIVE or reward is None:
+        return lambda: made
+    scores = open_task_scores(context, load_reward_model(folder(reward), folder(context.anchor())))
+
+    def publish() -> dict[str, Any]:
+        return made | {"scored": tasks_score(project=context.project, scores=scores)}
+
+    return publish
 
 
 class _CancelOnly(types.Silent):

@@ -4,6 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from annotation.models import Completion, Split
+from annotation.services import tasks_score
 from annotation.texts import nfc
 from rlhf.reward_model import load_reward_model
 from rlhf.train_reward import train_reward
@@ -12,6 +13,7 @@ from workers.pipelines.context import Context, Publish
 from workers.pipelines.models import folder
 from workers.pipelines.publish import publish_model
 from workers.pipelines.ratings import log_odds_store, ranked_log_odds
+from workers.pipelines.selection import open_task_scores
 
 SAMPLE_PROMPTS = 128  # the reward is normalised on the reference policy's samples of this many training prompts
 
@@ -45,12 +47,14 @@ def run(context: Context) -> Publish:
         sample_prompts=context.prompts(Split.TRAIN)[:SAMPLE_PROMPTS],
         newest=newest_texts(context.run),
     )
-    log_odds = ranked_log_odds(context, load_reward_model(context.draft, folder(anchor)))
+    ensemble = load_reward_model(context.draft, folder(anchor))
+    log_odds, scores = ranked_log_odds(context, ensemble), open_task_scores(context, ensemble)
     publish = publish_model(context, artifact, kind=ModelKind.REWARD, parent=anchor)
 
     def publish_all() -> dict[str, Any]:
         output = publish()
         log_odds_store(ModelVersion.objects.get(project=context.project, slug=output["model"]), log_odds)
+        tasks_score(project=context.project, scores=scores)
         return output
 
     return publish_all

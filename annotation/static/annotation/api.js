@@ -19,6 +19,7 @@ export class Api {
   constructor(root) {
     this.root = root;
     this.skew = 0; // milliseconds by which the server's clock is ahead of this one
+    this.reason = null; // why there was no task when one was last asked for
   }
 
   /** Now, by the server's clock: leases end by it, whatever this machine's says. */
@@ -80,6 +81,7 @@ export class Api {
     }
     const told = Date.parse(response.headers.get("Date"));
     if (!Number.isNaN(told)) this.skew = told - Date.now();
+    this.reason = response.headers.get("Kedge-Reason") ?? this.reason;
     return read(response);
   }
 }

@@ -15,6 +15,13 @@ import { toast } from "../kedge/toast.js";
 
 const LOOK_AGAIN_MS = 20000;
 
+// Why the server hands out nothing new, where that is somebody's decision.
+const HELD_BACK = {
+  project_paused: ["The project is paused", "Its lead hands out nothing new for now. This page looks again by itself."],
+  person_paused: ["You are paused", "The project's lead hands you nothing new for now. This page looks again by itself."],
+  quota_reached: ["Done for today", "You have ranked as many tasks as the project's lead wants of you in a day."],
+};
+
 /** The page on top of it has `cards`, `draw()` and `clear()`. */
 export class Desk {
   constructor(root) {
@@ -133,6 +140,7 @@ export class Desk {
     const { hint, lead } = this.root.dataset;
     const actions = [{ label: "Look again", run: () => this.begin() }];
     if (lead) actions.push({ label: hint, href: lead });
+    if (this.api.reason in HELD_BACK) return this.rest(...HELD_BACK[this.api.reason], actions.slice(0, 1));
     const started = this.progress.read("total") > 0;
     const title = started ? "All done: nothing left to rank" : "Nothing to rank yet";
     const mine = started ? "You have ranked every task that is meant for you." : "This project has no tasks.";
