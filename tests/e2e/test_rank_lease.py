@@ -24,6 +24,8 @@ def rank(open_page, alice, make_task) -> RankPage:
     page.goto(page.url.replace("/accounts/tokens/", PATH))
     rank = RankPage(page).ready()
     expect(page.locator("#rank-lease")).to_contain_text("Lease")
+    # The next task was asked for: that request, still on its way, would take up again a lease that the test ends.
+    page.wait_for_selector("#rank[data-ahead]", state="attached")
     return rank
 
 
