@@ -18,7 +18,7 @@ from annotation.importers import (
 )
 from annotation.models import Completion, Project, Prompt, Task
 from annotation.readers import Progress
-from annotation.services.audit import audit_record
+from annotation.services.audit import import_end
 from annotation.services.tasks import tasks_create
 from annotation.users import User
 
@@ -64,18 +64,14 @@ def completions_store(
         for batch in batches_of(good, progress):
             touched |= _write(project, [NewCompletion(**values) for values in batch], report)
         report.tasks = _tasks(project, touched, actor)
-        audit_record(
+        import_end(
             verb="completions.import",
             actor=actor,
             project=project,
-            target=name,
-            created=report.created,
-            duplicates=report.duplicates,
-            rejected=report.rejected_count,
-            tasks=report.tasks,
+            name=name,
+            report=report,
+            dry_run=dry_run,
         )
-        if dry_run:
-            transaction.set_rollback(True)
     return report
 
 

@@ -16,7 +16,7 @@ from annotation.distribution import split_of
 from annotation.importers import PROMPT_NEEDS, ImportReport, NewPrompt, batches_of, prompt_of, put_aside, rows_from
 from annotation.models import Project, Prompt
 from annotation.readers import Progress
-from annotation.services.audit import audit_record
+from annotation.services.audit import import_end
 from annotation.services.bulk import rows_insert
 from annotation.signals import prompts_imported
 from annotation.users import User
@@ -66,17 +66,7 @@ def prompts_store(
         if report.created:
             send = partial(prompts_imported.send, sender=Project, project=project, count=report.created)
             transaction.on_commit(send)
-        audit_record(
-            verb="prompts.import",
-            actor=actor,
-            project=project,
-            target=name,
-            created=report.created,
-            duplicates=report.duplicates,
-            rejected=report.rejected_count,
-        )
-        if dry_run:
-            transaction.set_rollback(True)
+        import_end(verb="prompts.import", actor=actor, project=project, name=name, report=report, dry_run=dry_run)
     return report
 
 

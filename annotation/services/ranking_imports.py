@@ -14,7 +14,7 @@ from annotation.layouts import comparisons_of
 from annotation.layouts.base import Comparison
 from annotation.models import Project
 from annotation.readers import Progress
-from annotation.services.audit import audit_record
+from annotation.services.audit import import_end
 from annotation.services.imported_labels import labels_store
 from annotation.services.imported_texts import completions_ensure, prompts_ensure
 from annotation.services.projects import project_create, project_update
@@ -72,17 +72,7 @@ def rankings_store(
             criteria.update(dict.fromkeys(names))
         if len(criteria) > len(project.criteria):
             project_update(project=project, actor=actor, criteria=list(criteria))
-        audit_record(
-            verb="rankings.import",
-            actor=actor,
-            project=project,
-            target=name,
-            created=report.created,
-            duplicates=report.duplicates,
-            rejected=report.rejected_count,
-        )
-        if dry_run:
-            transaction.set_rollback(True)
+        import_end(verb="rankings.import", actor=actor, project=project, name=name, report=report, dry_run=dry_run)
     return report
 
 
