@@ -20,11 +20,14 @@ from annotation.models import (
     TaskKind,
     TaskState,
 )
+from annotation.prepared import Select, key
 from annotation.users import User
 
 BEFORE_TRUST = 0.5  # share of gold among a new annotator's tasks: mixed, so that no block of it stands out
 REPEAT_AFTER = 20  # rankings between a task and its repeat, at least: fewer, and people remember what they said
 REPEAT_AMONG = 200  # rankings before those, of which one comes again
+
+GOLD = Select(lambda: Task.objects.filter(project=key("project"), gold__isnull=False).values_list("pk")[:1])
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,10 @@ def _gold(lot: Lot) -> Check | None:
     chance = lot.chance("gold")
     if chance >= max(project.gold_share, BEFORE_TRUST if project.gold_before_trust else 0):
         return None
+    if not GOLD(project=project.pk):
+        return None
     # Index ``task_gold`` holds gold alone: the cost depends on how much gold there is.
     rows = Task.objects.filter(project=project, gold__isnull=False)
-    if not rows.values_list("pk")[:1]:
-        return None
     mine = FilteredRelation("assignments", condition=Q(assignments__annotator=lot.annotator))
     met = Assignment.objects.filter(prompt=OuterRef("prompt"), annotator=lot.annotator)
     rows = rows.annotate(mine=mine, met=Exists(met)).order_by("pk")

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
+from functools import cache
+from typing import Any
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet, prefetch_related_objects
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 from scipy.optimize import linear_sum_assignment
 
@@ -33,11 +35,38 @@ from annotation.models import (
     Task,
     TaskKind,
     TaskState,
+    texts_of,
 )
-from annotation.strategies import draws
+from annotation.prepared import Insert, Select, key, moment
+from annotation.states import EVENTS
+from annotation.strategies import Order, draws
 from annotation.users import User
 
 ORDER_MEMORY = 60  # earlier tasks that a display order is balanced against
+
+QUEUE = Select(lambda: Membership.objects.select_for_update().filter(project=key("project"), user=key("annotator")))
+# Live leases, the one on the screen first, then in the order in which they were taken.
+LIVE = Select(
+    lambda: (
+        Assignment.objects.filter(
+            annotator=key("annotator"),
+            state=AssignmentState.LEASED,
+            lease_expires__gte=moment("now"),
+            task__project=key("project"),
+        )
+        .select_related("task", "prompt")
+        .order_by(F("shown_at").asc(nulls_last=True), "id")[:2]
+    )
+)
+RECENT = Select(
+    lambda: (
+        Assignment.objects.filter(annotator=key("annotator"))
+        .order_by("-id")
+        .values_list("id", "display_order")[:ORDER_MEMORY]
+    )
+)
+OTHERS = Select(lambda: Assignment.objects.filter(task=key("task")).values_list("display_order"))
+ASSIGNMENTS = Insert(Assignment)
 
 
 def split_of(identity: str, salt: str) -> Split:
@@ -80,7 +109,7 @@ def _next(project: Project, annotator: User, *, ahead: bool, checks: bool) -> As
     with transaction.atomic():
         membership = _queue_up(project, annotator)
         now = timezone.now()
-        live = list(_live(project, annotator, now)[:2])
+        live: list[Assignment] = LIVE(project=project.pk, annotator=annotator.pk, now=now)
         if live:
             clock_start(assignment=live[0], project=project, now=now)
         if live and not ahead:
@@ -125,7 +154,7 @@ def _ranks(order: Sequence[int]) -> list[int]:
 
 def _queue_up(project: Project, annotator: User) -> Membership:
     # The row lock lasts until the transaction ends; on SQLite the transaction itself is the lock.
-    membership = Membership.objects.select_for_update().filter(project=project, user=annotator).first()
+    membership: Membership | None = QUEUE.first(project=project.pk, annotator=annotator.pk)
     if membership is None:
         raise NotFound("No such project.")
     return membership
@@ -152,23 +181,15 @@ def midnight() -> datetime:
     return timezone.make_aware(datetime.combine(timezone.localdate(), time.min))
 
 
-def _live(project: Project, annotator: User, now: datetime) -> QuerySet[Assignment]:
-    """Live leases, the one on the screen first, then in the order in which they were taken."""
-    mine = Assignment.objects.filter(annotator=annotator, state=AssignmentState.LEASED, lease_expires__gte=now)
-    rows = mine.filter(task__project=project).select_related("task", "prompt")
-    return rows.order_by(F("shown_at").asc(nulls_last=True), "id")
-
-
 def _with_texts(assignment: Assignment, project: Project) -> Assignment:
     """With what showing it needs in memory: no more queries."""
     assignment.task.project = project
-    prefetch_related_objects([assignment.task], "completions")
+    _ = assignment.texts
     return assignment
 
 
 def _lease(project: Project, annotator: User, now: datetime, *, shown: bool, checks: bool) -> Assignment | None:
-    rows = Assignment.objects.filter(annotator=annotator).order_by("-id")[:ORDER_MEMORY]
-    recent = list(rows.values_list("id", "display_order"))
+    recent = RECENT(annotator=annotator.pk)
     lot = Lot(project, annotator, recent[0][0] if recent else 0)
     terms = Terms(project, annotator, now, shown, [order for _, order in recent])
     if checks and (check := check_draw(lot)) is not None:
@@ -196,17 +217,36 @@ def _candidates(project: Project, annotator: User, lot: Lot) -> Iterator[tuple[T
     The indexes ``task_next…`` give the order and ``assignment_seen`` the test, so the cost of a query depends on
     what this person has met, and not on the number of tasks.
     """
-    met = Assignment.objects.filter(prompt=OuterRef("prompt"), annotator=annotator)
-    met_as_late = met.filter(task__round_number__gte=OuterRef("round_number"))
-    opened = Task.objects.filter(project=project, state=TaskState.OPEN, taken__lt=F("wanted_raters"))
-    for new in (~Exists(met), ~Exists(met_as_late)):
-        for tasks, strategy in draws(project, opened.filter(new), lot.chance("strategy")):
+    for again in (False, True):
+
+        def first(order: Order, *, locking: bool = False, again: bool = again, **values: Any) -> Task | None:
+            found: Task | None = _front(order, again=again, locking=locking).first(
+                project=project.pk, annotator=annotator.pk, **values
+            )
+            return found
+
+        for draw in draws(project, first, lot.chance("strategy")):
             if connection.features.has_select_for_update_skip_locked:
-                while (task := tasks.select_for_update(skip_locked=True, of=("self",)).first()) is not None:
-                    yield task, strategy
+                while (task := first(draw.order, locking=True, **draw.values)) is not None:
+                    yield task, draw.strategy
             # Without SKIP LOCKED, too: a task that was locked a moment ago may still have a place.
-            while (task := tasks.first()) is not None:
-                yield task, strategy
+            while (task := first(draw.order, **draw.values)) is not None:
+                yield task, draw.strategy
+
+
+@cache
+def _front(order: Order, *, again: bool, locking: bool) -> Select:
+    """The first open task, in this order, of a prompt that a person has not met; ``again``: not in its round."""
+
+    def build() -> QuerySet[Task]:
+        met = Assignment.objects.filter(prompt=OuterRef("prompt"), annotator=key("annotator"))
+        if again:
+            met = met.filter(task__round_number__gte=OuterRef("round_number"))
+        opened = Task.objects.filter(project=key("project"), state=TaskState.OPEN, taken__lt=F("wanted_raters"))
+        tasks = order(opened.filter(~Exists(met))).select_related("prompt")
+        return (tasks.select_for_update(skip_locked=True, of=("self",)) if locking else tasks)[:1]
+
+    return Select(build)
 
 
 @dataclass(frozen=True)
@@ -225,14 +265,13 @@ def _assign(
 ) -> Assignment:
     project, annotator, now = terms.project, terms.annotator, terms.now
     lease = timedelta(minutes=project.lease_minutes)
+    texts = texts_of(task.pk)
     if order is None:
-        prefetch_related_objects([task], "completions")
-        completions = [completion.pk for completion in task.completions.all()]
-        others = Assignment.objects.filter(task=task).values_list("display_order", flat=True)
         # As it was read, before this place was taken: the first rater need not look for others.
-        raters = list(others) if task.taken or task.kind == TaskKind.GOLD else []
-        order = display_order(completions, terms.recent, raters, f"{project.split_salt}:{task.pk}:{annotator.pk}")
-    assignment = Assignment.objects.create(
+        others = OTHERS(task=task.pk) if task.taken or task.kind == TaskKind.GOLD else []
+        seed = f"{project.split_salt}:{task.pk}:{annotator.pk}"
+        order = display_order(list(texts), terms.recent, [one for (one,) in others], seed)
+    assignment = Assignment(
         task=task,
         prompt=task.prompt,
         annotator=annotator,
@@ -243,5 +282,7 @@ def _assign(
         lease_expires=now + (lease if terms.shown else 2 * lease),
         drawn_by=drawn_by,
     )
-    AssignmentEvent.objects.create(assignment=assignment, new=AssignmentState.LEASED)
+    assignment.texts = texts
+    ASSIGNMENTS.one(assignment)
+    EVENTS.one(AssignmentEvent(assignment=assignment, new=AssignmentState.LEASED))
     return assignment

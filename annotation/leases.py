@@ -13,10 +13,28 @@ from django.utils import timezone
 
 from annotation.exceptions import StaleTransition
 from annotation.models import PLACED_KINDS, Assignment, AssignmentState, Project, Task, TaskState
+from annotation.prepared import Update, key, moment
 from annotation.states import assignment_move
 
 SWEEP = 200  # expired leases returned by one call: each call stays short
 RENEWALS = 8  # lease times that one showing lasts in all: a forgotten tab does not hold a task for ever
+
+
+SHOW = Update(
+    lambda: (
+        Assignment.objects.filter(pk=key("assignment"), shown_at=None, state=AssignmentState.LEASED),
+        {"shown_at": moment("now"), "lease_expires": moment("expires")},
+    )
+)
+TAKE = Update(
+    lambda: (
+        Task.objects.filter(pk=key("task"), state=TaskState.OPEN, taken__lt=F("wanted_raters")),
+        {
+            "taken": F("taken") + 1,
+            "state": Case(When(taken__gte=F("wanted_raters") - 1, then=Value(TaskState.FULL)), default=F("state")),
+        },
+    )
+)
 
 
 def clock_start(*, assignment: Assignment, project: Project, now: datetime) -> None:
@@ -24,8 +42,7 @@ def clock_start(*, assignment: Assignment, project: Project, now: datetime) -> N
     if assignment.shown_at is not None:
         return
     expires = now + timedelta(minutes=project.lease_minutes)
-    rows = Assignment.objects.filter(pk=assignment.pk, shown_at=None, state=AssignmentState.LEASED)
-    rows.update(shown_at=now, lease_expires=expires)
+    SHOW(assignment=assignment.pk, now=now, expires=expires)
     assignment.shown_at, assignment.lease_expires = now, expires
 
 
@@ -54,9 +71,7 @@ def lease_renew(*, assignment: Assignment, project: Project) -> datetime:
 
 def place_take(task_id: int) -> bool:
     """Take one place of an open task; False when there is none (any more)."""
-    rows = Task.objects.filter(pk=task_id, state=TaskState.OPEN, taken__lt=F("wanted_raters"))
-    full = When(taken__gte=F("wanted_raters") - 1, then=Value(TaskState.FULL))
-    return rows.update(taken=F("taken") + 1, state=Case(full, default=F("state"))) == 1
+    return TAKE(task=task_id) == 1
 
 
 def place_return(task_id: int) -> None:

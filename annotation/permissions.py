@@ -6,6 +6,7 @@ from django.contrib.auth.models import AnonymousUser
 
 from annotation.exceptions import Forbidden, NotFound
 from annotation.models import Membership, Project, Role
+from annotation.prepared import Select, key, word
 from annotation.users import User
 
 _ALL = frozenset(Role)
@@ -24,6 +25,11 @@ CAPABILITIES: Mapping[str, frozenset[Role]] = {
     "manage": frozenset({Role.LEAD}),
     "promote": frozenset({Role.LEAD}),
 }
+
+
+MEMBER = Select(
+    lambda: Membership.objects.select_related("project").filter(project__slug=word("slug"), user=key("user"))
+)
 
 
 def role_of(*, project: Project, user: User | AnonymousUser) -> Role | None:
@@ -57,8 +63,7 @@ def project_get(*, slug: str, user: User | AnonymousUser, capability: str) -> Pr
     if not user.is_authenticated or not user.is_active:
         raise NotFound("No such project.")
     # In one query: every request of an annotator begins with it.
-    rows = Membership.objects.select_related("project").filter(project__slug=slug, user=user)
-    membership = rows.first()
+    membership: Membership | None = MEMBER.first(slug=slug, user=user.pk)
     if membership is None:
         raise NotFound("No such project.")
     _require(Role(membership.role), capability)

@@ -77,6 +77,12 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
     DATABASES["default"]["TEST"] = {"NAME": None}
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # What annotators ask all day is planned once for each connection (annotation.prepared). Behind a pooler that hands
+    # connections out by transaction and does not know prepared statements: `?prepare_threshold=None` in DATABASE_URL.
+    _options = DATABASES["default"].setdefault("OPTIONS", {})
+    _threshold = _options.get("prepare_threshold", 5)
+    _options["prepare_threshold"] = None if _threshold == "None" else int(_threshold)
 # A connection for each request would cost more than the request. `?conn_max_age=` of DATABASE_URL says otherwise.
 DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True

@@ -1,6 +1,7 @@
 """What the endpoints share: strict bodies, one way to read them, lists by cursor, a limit on size."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
@@ -17,6 +18,7 @@ from rest_framework.views import APIView
 from annotation.users import User
 
 M = TypeVar("M", bound=Model)
+S = TypeVar("S", bound=serializers.BaseSerializer[Any])
 
 
 class TooLarge(exceptions.APIException):
@@ -105,9 +107,20 @@ def person(request: Request) -> User:
 
 def read(serializer: type[StrictSerializer], request: Request, **options: Any) -> dict[str, Any]:
     """The validated body, or a ValidationError with the fields at fault."""
-    checked = serializer(data=request.data, **options)
-    checked.is_valid(raise_exception=True)
-    return dict(checked.validated_data)
+    if options or not isinstance(request.data, dict):
+        checked = serializer(data=request.data, **options)
+        checked.is_valid(raise_exception=True)
+        return dict(checked.validated_data)
+    return dict(shared(serializer).run_validation(request.data))
+
+
+@cache
+def shared(serializer: type[S]) -> S:
+    """One of it for all requests, to validate and to represent: neither changes it, and its fields are costly to copy.
+
+    It must not need a context: the request, the view.
+    """
+    return serializer()
 
 
 def page(

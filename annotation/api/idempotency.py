@@ -13,7 +13,8 @@ from functools import wraps
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
-from django.db import IntegrityError, transaction
+from django.db import transaction
+from django.db.models import JSONField, SmallIntegerField
 from django.utils import timezone
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -23,12 +24,20 @@ from rest_framework.views import APIView
 from annotation.api.base import person
 from annotation.exceptions import IdempotencyConflict, InvalidInput
 from annotation.models import IdempotentRequest
+from annotation.prepared import Insert, Slot, Update, key
 from annotation.services.answers import KEPT
-from annotation.users import User
 
 HEADER = "Idempotency-Key"
 MAX_KEY = 200
 Handler = Callable[..., Response]
+
+REQUESTS = Insert(IdempotentRequest)
+ANSWER = Update(
+    lambda: (
+        IdempotentRequest.objects.filter(pk=key("request")),
+        {"status": Slot("status", SmallIntegerField()), "body": Slot("body", JSONField())},
+    )
+)
 
 
 def idempotent(handler: Handler) -> Handler:
@@ -36,19 +45,18 @@ def idempotent(handler: Handler) -> Handler:
 
     @wraps(handler)
     def wrapper(view: APIView, request: Request, *args: Any, **kwargs: Any) -> Response:
-        key = request.headers.get(HEADER, "").strip()
-        if not key:
+        name = request.headers.get(HEADER, "").strip()
+        if not name:
             return handler(view, request, *args, **kwargs)
-        if len(key) > MAX_KEY or not key.isprintable():
+        if len(name) > MAX_KEY or not name.isprintable():
             raise InvalidInput(f"{HEADER} is at most {MAX_KEY} printable characters.")
         fingerprint = _fingerprint(request)
         try:
             with transaction.atomic():
-                record = _claim(request, key, fingerprint)
+                record = _claim(request, name, fingerprint)
                 response = handler(view, request, *args, **kwargs)
-                record.status = response.status_code
-                record.body = json.loads(JSONRenderer().render(response.data) or "null")
-                record.save(update_fields=["status", "body"])
+                body = JSONRenderer().render(response.data).decode() or "null"
+                ANSWER(request=record.pk, status=response.status_code, body=body)
                 return response
         except _Known as known:
             if known.record.fingerprint != fingerprint:
@@ -63,21 +71,14 @@ class _Known(Exception):  # noqa: N818 -- not an error: the way out of the trans
         self.record = record
 
 
-def _claim(request: Request, key: str, fingerprint: str) -> IdempotentRequest:
-    user = person(request)
-    try:
-        return _record(user, key, fingerprint)
-    except IntegrityError:
-        known = IdempotentRequest.objects.get(user=user, key=key)
+def _claim(request: Request, name: str, fingerprint: str) -> IdempotentRequest:
+    record = IdempotentRequest(user=person(request), key=name, fingerprint=fingerprint, status=0)
+    while not REQUESTS.one(record, unless_there=True):
+        known = IdempotentRequest.objects.get(user=record.user, key=name)
         if known.created_at >= timezone.now() - KEPT:
-            raise _Known(known) from None
-    known.delete()  # it only has not been swept away yet
-    return _record(user, key, fingerprint)
-
-
-def _record(user: User, key: str, fingerprint: str) -> IdempotentRequest:
-    with transaction.atomic():  # a savepoint: PostgreSQL goes on after the IntegrityError
-        return IdempotentRequest.objects.create(user=user, key=key, fingerprint=fingerprint, status=0)
+            raise _Known(known)
+        known.delete()  # it only has not been swept away yet
+    return record
 
 
 def _fingerprint(request: Request) -> str:

@@ -1,5 +1,6 @@
 """Bodies and answers of projects, tasks and rankings."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -148,7 +149,7 @@ class TaskSerializer(serializers.Serializer[Assignment]):
 
     @extend_schema_field(BlindCompletionSerializer(many=True))
     def get_completions(self, assignment: Assignment) -> list[dict[str, Any]]:
-        return blind(assignment)
+        return blind(assignment.display_order, assignment.texts)
 
     @extend_schema_field(serializers.ChoiceField(choices=RankingMethod.choices))
     def get_method(self, assignment: Assignment) -> str:
@@ -156,10 +157,9 @@ class TaskSerializer(serializers.Serializer[Assignment]):
         return method_of(completions=len(assignment.display_order), best_worst=best_worst)
 
 
-def blind(assignment: Assignment) -> list[dict[str, Any]]:
+def blind(order: Sequence[int], texts: Mapping[int, str]) -> list[dict[str, Any]]:
     """The completions in their stored display order, with nothing that tells where they came from."""
-    texts = {completion.pk: completion.text for completion in assignment.task.completions.all()}
-    return [{"id": completion, "text": texts[completion]} for completion in assignment.display_order]
+    return [{"id": completion, "text": texts[completion]} for completion in order]
 
 
 class SpanSerializer(StrictSerializer):
@@ -311,7 +311,8 @@ class RankingSerializer(serializers.ModelSerializer[Ranking]):
 
     @extend_schema_field(BlindCompletionSerializer(many=True))
     def get_completions(self, ranking: Ranking) -> list[dict[str, Any]]:
-        return blind(ranking.assignment)
+        completions = ranking.assignment.task.completions.all()  # at hand: a page of rankings asks once
+        return blind(ranking.assignment.display_order, {one.pk: one.text for one in completions})
 
 
 class ProgressSerializer(serializers.Serializer[Any]):

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotation import services
-from annotation.api.base import NEXT_PAGE, KedgeView, answers, page, paged, person, read
+from annotation.api.base import NEXT_PAGE, KedgeView, answers, page, paged, person, read, shared
 from annotation.api.idempotency import idempotent
 from annotation.api.serializers import (
     AnswerSerializer,
@@ -44,7 +44,7 @@ class NextTaskView(KedgeView):
         found = services.task_next_or_why(project=project, annotator=person(request), ahead=ahead)
         if isinstance(found, Waiting):
             return Response(status=204, headers={"Kedge-Reason": found.value})
-        return Response(TaskSerializer(found).data)
+        return Response(shared(TaskSerializer).to_representation(found))
 
 
 class RankTaskView(KedgeView):

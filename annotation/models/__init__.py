@@ -21,6 +21,7 @@ from annotation.models.tasks import (
     Task,
     TaskKind,
     TaskState,
+    texts_of,
 )
 from annotation.models.texts import Completion, Prompt, Split
 
@@ -50,4 +51,5 @@ __all__ = [
     "Task",
     "TaskKind",
     "TaskState",
+    "texts_of",
 ]

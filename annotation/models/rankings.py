@@ -59,10 +59,10 @@ class Ranking(models.Model):
     A retracted one is not current: it has no pairs, and ``retraction`` says why.
     """
 
-    assignment = models.ForeignKey(Assignment, models.CASCADE, related_name="rankings")
-    project = models.ForeignKey(Project, models.CASCADE, related_name="rankings")
+    assignment = models.ForeignKey(Assignment, models.CASCADE, related_name="rankings", db_index=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="rankings", db_index=False)
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="rankings")
-    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="rankings")
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="rankings", db_index=False)
     revision = models.PositiveIntegerField(default=1)
     is_current = models.BooleanField(default=True)
     kind = models.CharField(max_length=8, choices=TaskKind, default=TaskKind.RANK, help_text="Its task's.")
@@ -99,8 +99,8 @@ class Ranking(models.Model):
 class PreferencePair(models.Model):
     """``chosen`` was ranked above ``rejected``; for a tie the two are in id order."""
 
-    ranking = models.ForeignKey(Ranking, models.CASCADE, related_name="pairs")
-    project = models.ForeignKey(Project, models.CASCADE, related_name="pairs")
+    ranking = models.ForeignKey(Ranking, models.CASCADE, related_name="pairs", db_index=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="pairs", db_index=False)
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="pairs")
     annotator = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="pairs")
     chosen = models.ForeignKey(Completion, models.CASCADE, related_name="+")

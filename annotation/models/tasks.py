@@ -1,4 +1,10 @@
-"""Tasks, and each of them in somebody's hands."""
+"""Tasks, and each of them in somebody's hands.
+
+Here and beside: a foreign key with which another index begins has none of its own (``db_index=False``).
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
 
 from django.conf import settings
 from django.db import models
@@ -6,6 +12,7 @@ from django.db.models import F, Q
 
 from annotation.models.projects import Project, Strategy
 from annotation.models.texts import Completion, Prompt
+from annotation.prepared import Select, key
 
 
 class TaskKind(models.TextChoices):
@@ -35,7 +42,7 @@ class Task(models.Model):
     are for one person, and imported ones are closed: what hands them out does not look at places.
     """
 
-    project = models.ForeignKey(Project, models.CASCADE, related_name="tasks")
+    project = models.ForeignKey(Project, models.CASCADE, related_name="tasks", db_index=False)
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="tasks")
     completions = models.ManyToManyField(Completion, related_name="tasks")
     kind = models.CharField(max_length=8, choices=TaskKind, default=TaskKind.RANK)
@@ -71,6 +78,14 @@ class Task(models.Model):
         ]
 
 
+TEXTS = Select(lambda: Completion.objects.filter(tasks=key("task")).values_list("id", "text"))
+
+
+def texts_of(task_id: int) -> Mapping[int, str]:
+    """The task's completion texts by their ids."""
+    return dict(TEXTS(task=task_id))
+
+
 class AssignmentState(models.TextChoices):
     LEASED = "leased"
     SUBMITTED = "submitted"
@@ -90,9 +105,9 @@ class SkipReason(models.TextChoices):
 class Assignment(models.Model):
     """One task in one annotator's hands."""
 
-    task = models.ForeignKey(Task, models.CASCADE, related_name="assignments")
-    prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="+")
-    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="assignments")
+    task = models.ForeignKey(Task, models.CASCADE, related_name="assignments", db_index=False)
+    prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="+", db_index=False)
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="assignments", db_index=False)
     state = models.CharField(max_length=10, choices=AssignmentState, default=AssignmentState.LEASED)
     display_order = models.JSONField(help_text="Completion ids as shown, first to last.")
     leased_at = models.DateTimeField()
@@ -105,6 +120,11 @@ class Assignment(models.Model):
     drawn_by = models.CharField(
         max_length=10, choices=Strategy, default=Strategy.FIRST_IN, help_text="The strategy that chose the task."
     )
+
+    @cached_property
+    def texts(self) -> Mapping[int, str]:
+        """What there is to rank: completion texts by their ids."""
+        return texts_of(self.task_id)
 
     class Meta:
         constraints = [

@@ -18,7 +18,7 @@ class Split(models.TextChoices):
 
 
 class Prompt(models.Model):
-    project = models.ForeignKey(Project, models.CASCADE, related_name="prompts")
+    project = models.ForeignKey(Project, models.CASCADE, related_name="prompts", db_index=False)
     identity = models.CharField(max_length=200, help_text="The external id, else the content hash.")
     external_id = models.CharField(max_length=200, blank=True)
     text = models.TextField(blank=True, help_text="What the model reads; empty where the source is not known.")
@@ -47,7 +47,7 @@ class Prompt(models.Model):
 class Completion(models.Model):
     """One text that answers a prompt. Two systems may have written the same words."""
 
-    prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="completions")
+    prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="completions", db_index=False)
     source = models.CharField(max_length=200, help_text="The model version's slug, or the imported system's name.")
     ordinal = models.PositiveSmallIntegerField(default=0)
     text = models.TextField(blank=True)

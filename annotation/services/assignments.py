@@ -9,6 +9,7 @@ from django.utils import timezone
 from annotation.exceptions import AlreadySubmitted, InvalidInput, LeaseLost, NotFound, StaleTransition
 from annotation.leases import clock_start, lease_end, lease_renew, place_return
 from annotation.models import Assignment, AssignmentState, SkipReason
+from annotation.prepared import Select, key
 from annotation.states import assignment_move
 from annotation.texts import json_problem, text_problem
 from annotation.users import User
@@ -16,11 +17,16 @@ from annotation.users import User
 MAX_DRAFT = 64 * 1024
 MAX_NOTE = 2000
 
+HELD = Select(
+    lambda: Assignment.objects.filter(
+        task=key("task"), annotator=key("annotator"), task__project__memberships__user=key("annotator")
+    ).select_related("task__project", "prompt")
+)
+
 
 def assignment_get(*, task_id: int, annotator: User) -> Assignment:
     """This person's assignment of the task. Somebody else's task does not exist for them: NotFound."""
-    rows = Assignment.objects.select_related("task__project", "prompt")
-    assignment = rows.filter(task_id=task_id, annotator=annotator, task__project__memberships__user=annotator).first()
+    assignment: Assignment | None = HELD.first(task=task_id, annotator=annotator.pk)
     if assignment is None:
         raise NotFound("You do not hold this task.")
     return assignment

@@ -1,5 +1,6 @@
 """Rankings are the truth; their pairs are made and replaced in the same transaction."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,11 +10,16 @@ from django.db import transaction
 from annotation.exceptions import AlreadySubmitted, Conflict, LeaseLost, StaleTransition
 from annotation.leases import lease_revive
 from annotation.models import Assignment, AssignmentState, PreferencePair, Ranking, RankingOrigin, Task
+from annotation.prepared import Insert, Select, key
 from annotation.ranking import FULL, Answer, Rewrite, Span, answer_check
 from annotation.services.audit import audit_record
-from annotation.services.pairs import pairs_store
+from annotation.services.pairs import pairs_taught
 from annotation.states import assignment_move
 from annotation.users import User
+
+TASK = Select(lambda: Task.objects.select_for_update(no_key=True).filter(pk=key("task")).values_list("reviewed_at"))
+RANKINGS = Insert(Ranking)
+PAIRS = Insert(PreferencePair)
 
 
 def ranking_submit(
@@ -82,12 +88,14 @@ def ranking_revise(*, ranking: Ranking, answer: Answer, actor: User) -> Ranking:
 
 
 def _check(assignment: Assignment, answer: Answer) -> None:
-    completions = dict(assignment.task.completions.values_list("id", "text"))
-    answer_check(answer, completions=completions, criteria=assignment.task.project.criteria)
+    answer_check(answer, completions=assignment.texts, criteria=assignment.task.project.criteria)
 
 
 def _finish(assignment: Assignment) -> None:
     """Move the assignment to submitted, from wherever it may still be submitted."""
+    with contextlib.suppress(StaleTransition):
+        _submit(assignment)
+        return
     # Locked, so that a sweep cannot expire it between this look and the move. SQLite's transaction is the lock.
     assignment.state = Assignment.objects.select_for_update().values_list("state", flat=True).get(pk=assignment.pk)
     if assignment.state in (AssignmentState.SUBMITTED, AssignmentState.SKIPPED):
@@ -96,6 +104,10 @@ def _finish(assignment: Assignment) -> None:
         assignment=assignment, project=assignment.task.project
     ):
         raise LeaseLost("The lease of this task ran out and somebody else took it: this ranking was not stored.")
+    _submit(assignment)
+
+
+def _submit(assignment: Assignment) -> None:
     assignment_move(assignment=assignment, old=AssignmentState.LEASED, new=AssignmentState.SUBMITTED, draft=None)
 
 
@@ -108,9 +120,15 @@ def ranking_write(
     """
     # In a row with whoever sets the final ranking: it sees this one, or this one sees it. A weaker lock than
     # FOR UPDATE, which would wait for every new assignment's foreign key.
-    Task.objects.select_for_update(no_key=True).filter(pk=assignment.task_id).values_list("pk").first()
-    final = Ranking.objects.filter(assignment__task=assignment.task_id, origin=RankingOrigin.ADJUDICATED)
-    ranking = Ranking.objects.create(
+    (reviewed,) = TASK.first(task=assignment.task_id)
+    # A final ranking is a decision: where none was taken, there is none.
+    settled = (
+        reviewed is not None
+        and Ranking.objects.filter(
+            assignment__task=assignment.task_id, origin=RankingOrigin.ADJUDICATED, is_current=True
+        ).exists()
+    )
+    ranking = Ranking(
         assignment=assignment,
         project_id=assignment.task.project_id,
         prompt_id=assignment.prompt_id,
@@ -118,12 +136,13 @@ def ranking_write(
         revision=revision,
         kind=assignment.task.kind,
         origin=origin,
-        overruled=origin != RankingOrigin.ADJUDICATED and final.filter(is_current=True).exists(),
+        overruled=origin != RankingOrigin.ADJUDICATED and settled,
         **columns,
         **answer_as_json(answer),
     )
+    RANKINGS.one(ranking)
     ranking.prompt = assignment.prompt
-    pairs_store([ranking])
+    PAIRS.many(pairs_taught([ranking]))
     return ranking
 
 
