@@ -38,9 +38,8 @@ def row(database: str, prompts: int, strategy: str, crowd: Crowd, result: Result
     )
 
 
-def run(server: Server, options: argparse.Namespace, prompts: int, annotators: int) -> tuple[str, bool]:
-    """One run on a fresh database; its line, and whether it was without faults."""
-    tokens = server.seed(prompts=prompts, people=annotators, raters=options.raters, strategy=options.strategy)
+def run(server: Server, options: argparse.Namespace, prompts: int, tokens: Sequence[str]) -> tuple[str, bool]:
+    """One run, of an annotator for each token; its line, and whether it was without faults."""
     server.start()
     try:
         crowd = Crowd(server.address, tokens, offered=options.offered, warm_up=options.warm_up)
@@ -70,13 +69,17 @@ def main() -> int:
     lines, good = [], True
     print(HEAD + "\n|" + " --- |" * (HEAD.count("|") - 1), flush=True)
     for prompts in options.prompts:
-        for annotators in options.annotators:
-            with tempfile.TemporaryDirectory(prefix="kedge-labelling-") as folder:
-                server = Server(Path(folder), database=options.database, port=options.port, workers=options.workers)
-                line, clean = run(server, options, prompts, annotators)
-            good = good and clean
-            lines.append(line)
-            print(line, flush=True)
+        with tempfile.TemporaryDirectory(prefix="kedge-labelling-") as folder:
+            server = Server(Path(folder), database=options.database, port=options.port, workers=options.workers)
+            people = max(options.annotators)
+            tokens = server.seed(prompts=prompts, people=people, raters=options.raters, strategy=options.strategy)
+            for number, annotators in enumerate(options.annotators):
+                if number:
+                    server.clear()
+                line, clean = run(server, options, prompts, tokens[:annotators])
+                good = good and clean
+                lines.append(line)
+                print(line, flush=True)
     if options.json:
         options.json.write_text(json.dumps([HEAD, *lines], indent=1) + "\n")
     return 0 if good else 1

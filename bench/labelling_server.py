@@ -25,6 +25,12 @@ call_command("flush", interactive=False, verbosity=0)
 from bench.labelling_tables import fill
 print(json.dumps(fill(**json.loads(sys.argv[1]))))
 """
+CLEAR = """
+import django
+django.setup()
+from bench.labelling_tables import clear
+clear()
+"""
 LOOK = """
 import json
 import django
@@ -56,6 +62,10 @@ class Server:
         (self._folder / "static").mkdir(exist_ok=True)
         tokens: list[str] = json.loads(self._python("-c", SEED, json.dumps(values)))
         return tokens
+
+    def clear(self) -> None:
+        """As it was when it was filled."""
+        self._python("-c", CLEAR)
 
     def look(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._python("-c", LOOK))

@@ -2,11 +2,24 @@
 
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db.models import Count, F, Model, Q
 from django.utils import timezone
 
-from annotation.models import Assignment, AssignmentState, Completion, Project, Prompt, Ranking, Task, TaskKind
+from annotation.models import (
+    Assignment,
+    AssignmentEvent,
+    AssignmentState,
+    Completion,
+    IdempotentRequest,
+    PreferencePair,
+    Project,
+    Prompt,
+    Ranking,
+    Task,
+    TaskKind,
+    TaskState,
+)
 from annotation.services import annotators_add, project_create
 from bench.labelling_crowd import PROJECT
 
@@ -35,8 +48,29 @@ def fill(*, prompts: int, people: int, raters: int, strategy: str) -> list[str]:
             f"INSERT INTO {through} (task_id, completion_id) SELECT t.id, c.id FROM annotation_task t "
             "JOIN annotation_completion c ON c.prompt_id = t.prompt_id"
         )
-        cursor.execute("ANALYZE")
-    return [one["token"] for one in annotators_add(project=project, count=people)]
+    tokens = [one["token"] for one in annotators_add(project=project, count=people)]
+    _settle()
+    return tokens
+
+
+def clear() -> None:
+    """As if nobody had ranked anything yet."""
+    repeats = Task.objects.filter(kind=TaskKind.REPEAT)
+    with transaction.atomic():
+        Task.completions.through.objects.filter(task__in=repeats).delete()
+        for model in (PreferencePair, Ranking, AssignmentEvent, Assignment, IdempotentRequest):
+            model._base_manager.all()._raw_delete(DEFAULT_DB_ALIAS)
+        repeats._raw_delete(DEFAULT_DB_ALIAS)
+        Task.objects.filter(taken__gt=0).update(taken=0, state=TaskState.OPEN)
+    _settle()
+
+
+def _settle() -> None:
+    """What the database does by itself after so many rows, now, and not in the middle of what is measured."""
+    statements = ["VACUUM (ANALYZE)", "CHECKPOINT"] if connection.vendor == "postgresql" else ["ANALYZE"]
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
 
 
 def _numbers(prompts: int) -> str:
