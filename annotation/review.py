@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.cache import cache
 from django.db.models import Count, F, Max, Q, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Left
 
 from annotation.disagreement import SEVERAL, THRESHOLD, Concern, Said, concern
 from annotation.exceptions import NotFound
@@ -88,6 +88,12 @@ def review_case(*, project: Project, task_id: int) -> Case:
     raters = sorted((one for one in labels if one is not final), key=lambda one: _lot(project, one))
     found = concern([Said(one.groups, one.strengths, one.none_acceptable, one.flags) for one in raters], skips)
     return Case(task, raters, final, skips, found)
+
+
+def prompt_starts(*, task_ids: Sequence[int], length: int) -> dict[int, str]:
+    """By task, the first characters of its prompt."""
+    rows = Task.objects.filter(pk__in=task_ids).values_list("pk", Left("prompt__text", length))
+    return dict(rows)
 
 
 def _lot(project: Project, ranking: Ranking) -> bytes:

@@ -4,7 +4,7 @@ import pytest
 from django.core.cache import cache
 from django.urls import reverse
 
-from annotation.models import Ranking, RankingOrigin, Retraction, Task
+from annotation.models import Prompt, Ranking, RankingOrigin, Retraction, Task
 from annotation.services import retraction_create, snapshot_freeze
 from tests.factories import TaskFactory, UserFactory, ranked
 
@@ -62,6 +62,50 @@ def test_places_become_groups_and_ties(reviewer, torn):
     decide(reviewer, torn, "final", **places)
     final = Ranking.objects.training().get()
     assert (final.groups, final.origin) == ([[second], [first, third], [fourth]], RankingOrigin.ADJUDICATED)
+
+
+def places(task, *numbers):
+    """The form's places, by the completions' ids."""
+    ids = task.completions.order_by("id").values_list("id", flat=True)
+    return {f"place-{one}": number for one, number in zip(ids, numbers, strict=True)}
+
+
+def test_the_queue_shows_how_each_prompt_begins(reviewer, torn):
+    Prompt.objects.filter(pk=torn.prompt_id).update(text="<b>Anna</b>:\n Lunch? " + "word " * 100)
+    html = reviewer.get(reverse("review", args=["dialogues"])).content.decode()
+    assert "&lt;b&gt;Anna&lt;/b&gt;: Lunch? word" in html
+    assert "word " * 30 not in html
+
+
+def test_neighbours_of_the_final_ranking_may_have_strengths(reviewer, torn):
+    decide(reviewer, torn, "final", **places(torn, 1, 1, 3, 4), **{"strength-1": 3, "strength-2": 2, "strength-3": 1})
+    assert Ranking.objects.training().get().strengths == [3, 1]
+    assert "A = B ≫ C ≳ D" in reviewer.get(case(torn)).content.decode()
+
+
+def test_places_alone_say_no_strengths(reviewer, torn):
+    decide(reviewer, torn, "final", **places(torn, 1, 2, 3, 4), **{f"strength-{place}": 2 for place in (1, 2, 3)})
+    assert Ranking.objects.training().get().strengths is None
+
+
+@pytest.mark.parametrize(
+    ("strength", "problem"), [("strength-2", "nothing stands on it"), ("strength-3", "nothing stands below it")]
+)
+def test_a_strength_without_neighbours_is_told_and_what_was_chosen_stays(reviewer, torn, strength, problem):
+    answer = reviewer.post(case(torn), {"act": "final", **places(torn, 1, 1, 3, 3), strength: 3})
+    html = answer.content.decode()
+    assert answer.status_code == 422
+    assert problem in html
+    assert html.count('<option value="1" selected>1') == 2
+    assert html.count('<option value="3" selected>much better') == 1
+
+
+def test_a_case_shows_the_raters_strengths(reviewer, torn, project):
+    Task.objects.filter(pk=torn.pk).update(wanted_raters=3)
+    ranked(project, UserFactory(username="tim"), task=torn, strengths=[3, 2, 1])
+    html = reviewer.get(case(torn)).content.decode()
+    assert "A ≫ B &gt; C ≳ D" in html
+    assert "≳ slightly better" in html
 
 
 @pytest.mark.parametrize("act", ["final", "take-999", "nonsense", ""])

@@ -15,10 +15,11 @@ from webapp.dashboard.charts import (
     column_chart,
     share_bar,
 )
+from webapp.dashboard.decision import STRENGTH_NAMES
 
 PACE_DAYS = 7
 ORIGINS = ("by people", "simulated", "imported")
-STRENGTHS = {"1": "slightly better", "2": "better", "3": "much better"}
+STRENGTHS = {str(value): name for value, name in STRENGTH_NAMES.items()}
 
 
 def days_chart(stats: Stats) -> ColumnChart | None:

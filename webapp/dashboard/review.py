@@ -3,14 +3,21 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.utils.text import Truncator
+
 from annotation.models import Ranking
-from annotation.review import REASONS, Case, Row
+from annotation.review import REASONS, Case, Row, prompt_starts
+from webapp.dashboard.decision import BETTER, STRENGTH_NAMES, Choice
 from webapp.dashboard.templatetags.figures import figure
+
+SIGNS = {1: "≳", BETTER: ">", 3: "≫"}  # as the ranking page has them
+PREVIEW = 120
 
 
 @dataclass(frozen=True)
 class QueueRow:
     task: int
+    prompt: str
     raters: int
     disagreement: float | None
     pairs: int
@@ -28,7 +35,7 @@ class Rater:
 
 @dataclass(frozen=True)
 class Line:
-    """One completion: its letter, its text, its place with each rater, its flags, and the place offered."""
+    """One completion: its letter, its text, its place with each rater, its flags, its final place, the one chosen."""
 
     pk: int
     letter: str
@@ -36,6 +43,15 @@ class Line:
     places: list[str]
     flags: list[str]
     final: str
+    chosen: int
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A place and how much better than the next one it is said to be."""
+
+    place: int
+    chosen: int
 
 
 @dataclass(frozen=True)
@@ -46,18 +62,35 @@ class Table:
     reasons: list[str]
     places: range
     rationales: list[tuple[str, str]]
+    boundaries: list[Boundary]
+    strength_names: dict[int, str]
+
+    @property
+    def graded(self) -> bool:
+        """Somebody said how much better: the signs need their words."""
+        return any(one.ranking.strengths for one in (*self.raters, *([self.final] if self.final else [])))
 
 
 def queue_rows(rows: Iterable[Row]) -> list[QueueRow]:
-    """The queue in words."""
+    """The queue in words, with how each prompt begins."""
+    rows = list(rows)
+    starts = prompt_starts(task_ids=[row.task for row in rows], length=2 * PREVIEW)
     return [
-        QueueRow(row.task, row.raters, row.concern.disagreement, row.concern.pairs, _reasons(row.concern.reasons))
+        QueueRow(
+            row.task,
+            Truncator(" ".join(starts.get(row.task, "").split())).chars(PREVIEW),
+            row.raters,
+            row.concern.disagreement,
+            row.concern.pairs,
+            _reasons(row.concern.reasons),
+        )
         for row in rows
     ]
 
 
-def case_table(case: Case) -> Table:
-    """Completions down, raters across."""
+def case_table(case: Case, choice: Choice | None = None) -> Table:
+    """Completions down, raters across; ``choice`` is what stands in the form already."""
+    choice = choice or Choice()
     completions = sorted(case.task.completions.all(), key=lambda one: one.pk)
     letters = {one.pk: chr(ord("A") + index % 26) for index, one in enumerate(completions)}
     raters = [Rater(f"Rater {number}", one, order(one, letters)) for number, one in enumerate(case.rankings, start=1)]
@@ -74,16 +107,22 @@ def case_table(case: Case) -> Table:
                 if str(one.pk) in rater.ranking.flags
             ],
             _place(final.ranking, one.pk) if final else "",
+            choice.places.get(one.pk, 0),
         )
         for one in completions
     ]
     said = [(rater.name, rater.ranking.rationale) for rater in raters if rater.ranking.rationale]
-    return Table(raters, lines, final, _reasons(case.concern.reasons), range(1, len(completions) + 1), said)
+    places = range(1, len(completions) + 1)
+    boundaries = [Boundary(place, choice.strengths.get(place, BETTER)) for place in places[:-1]]
+    reasons = _reasons(case.concern.reasons)
+    return Table(raters, lines, final, reasons, places, said, boundaries, STRENGTH_NAMES)
 
 
 def order(ranking: Ranking, letters: dict[int, str]) -> str:
-    """``C > A = D > B``, or that none was acceptable."""
-    text = " > ".join(" = ".join(sorted(letters[one] for one in group)) for group in ranking.groups)
+    """``C ≫ A = D > B``, or that none was acceptable."""
+    groups = [" = ".join(sorted(letters[one] for one in group)) for group in ranking.groups]
+    signs = ["", *(f" {SIGNS[one]} " for one in ranking.strengths or [BETTER] * (len(groups) - 1))]
+    text = "".join(sign + group for sign, group in zip(signs, groups, strict=False))
     if ranking.none_acceptable:
         return f"{text} (none acceptable)" if text else "none acceptable"
     return text

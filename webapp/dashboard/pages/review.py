@@ -21,6 +21,7 @@ from annotation.services import (
     task_ask_again,
     task_leave,
 )
+from webapp.dashboard.decision import Choice, choice_answer, choice_read
 from webapp.dashboard.forms import RetractionForm
 from webapp.dashboard.pages.base import actor_of, may_do, project_page, project_render, refused
 from webapp.dashboard.review import case_table, queue_rows
@@ -51,14 +52,15 @@ def queue(request: HttpRequest, project: Project) -> HttpResponse:
 def case(request: HttpRequest, project: Project, task: int) -> HttpResponse:
     """One task with its rankings side by side; a POST decides."""
     found = review_case(project=project, task_id=task)
-    if request.method == "POST":
-        try:
-            messages.success(request, _decide(request, found))
-            return redirect("review", project.slug)
-        except KedgeError as error:
-            refused(request, error)
-            return redirect("review_case", project.slug, task)
-    return project_render(request, project, "review_case", {"case": found, "table": case_table(found)})
+    if request.method != "POST":
+        return project_render(request, project, "review_case", {"case": found, "table": case_table(found)})
+    try:
+        messages.success(request, _decide(request, found))
+    except KedgeError as error:
+        refused(request, error)
+        table = case_table(review_case(project=project, task_id=task), _chosen(request, found))
+        return project_render(request, project, "review_case", {"case": found, "table": table}, status=422)
+    return redirect("review", project.slug)
 
 
 def _decide(request: HttpRequest, case: Case) -> str:
@@ -75,7 +77,7 @@ def _decide(request: HttpRequest, case: Case) -> str:
         adjudication_undo(ranking=case.final, actor=actor)
         return "The final ranking is taken off: the others count again."
     if act == "final":
-        task_adjudicate(task=task, answer=_placed(request, case), actor=actor)
+        task_adjudicate(task=task, answer=choice_answer(_chosen(request, case), _completions(case)), actor=actor)
         return "The final ranking is set."
     taken = next((one for one in case.rankings if act == f"take-{one.pk}"), None)
     if taken is None:
@@ -89,16 +91,12 @@ def _same(ranking: Ranking) -> Answer:
     return Answer(ranking.groups, ranking.strengths, ranking.none_acceptable, method=ranking.method)
 
 
-def _placed(request: HttpRequest, case: Case) -> Answer:
-    """The form's places as groups: the same place is a tie."""
-    groups: dict[int, list[int]] = {}
-    completions = list(case.task.completions.all())
-    for one in completions:
-        place = request.POST.get(f"place-{one.pk}", "")
-        if not place.isdecimal() or not 1 <= int(place[:4]) <= len(completions):
-            raise InvalidInput("Give each completion a place; the same place for two of them is a tie.")
-        groups.setdefault(int(place), []).append(one.pk)
-    return Answer([sorted(groups[place]) for place in sorted(groups)])
+def _chosen(request: HttpRequest, case: Case) -> Choice:
+    return choice_read(request.POST, _completions(case))
+
+
+def _completions(case: Case) -> list[int]:
+    return sorted(one.pk for one in case.task.completions.all())
 
 
 @require_POST
