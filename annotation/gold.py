@@ -2,18 +2,27 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from django.db.models import Count, Q, QuerySet
 
+from annotation.bootstrap import MINIMUM, Figure, wilson
 from annotation.gold_and_repeats import pairs_right
 from annotation.models import AssignmentState, Project, Ranking, Task, TaskKind
+
+COIN = 0.5
+Verdict = Literal["too few", "doubtful", "fine"]
 
 
 @dataclass
 class Score:
-    """Known pairs that were ranked, and how many of them the right way round. A tie is not right."""
+    """Known pairs that were ranked, and how many of them the right way round. A tie is not right.
+
+    Of the ``tasks`` that were answered, ``decided`` ranked any known pair: none acceptable ranks nothing.
+    """
 
     tasks: int = 0
+    decided: int = 0
     pairs: int = 0
     right: int = 0
 
@@ -23,6 +32,7 @@ class Score:
 
     def add(self, pairs: int, right: int) -> None:
         self.tasks += 1
+        self.decided += pairs > 0
         self.pairs += pairs
         self.right += right
 
@@ -42,6 +52,25 @@ class GoldRow:
     task: Task
     score: Score
     skips: int
+
+    @property
+    def share(self) -> Figure | None:
+        """Of the known pairs that were ranked, those the right way round; Wilson's interval, n = answers."""
+        share = self.score.share
+        return None if share is None else wilson(share, self.score.decided)
+
+    @property
+    def known(self) -> list[tuple[str, str]]:
+        """The known pairs as texts: (better, worse)."""
+        texts = {one.pk: one.text for one in self.task.completions.all()}
+        return [(texts[better], texts[worse]) for better, worse in self.task.gold or ()]
+
+    @property
+    def verdict(self) -> Verdict:
+        """``doubtful`` where people are wrong more often than a coin would be: then the gold is, not they."""
+        if self.share is None or self.share.n < MINIMUM:
+            return "too few"
+        return "doubtful" if self.share.high < COIN else "fine"
 
     @property
     def retired(self) -> bool:

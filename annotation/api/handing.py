@@ -1,13 +1,13 @@
 """Bodies and answers of what decides who gets which task: priorities, gold, panels."""
 
-from typing import Any
+from typing import Any, get_args
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation.api.base import StrictSerializer
 from annotation.api.figures import FigureSerializer
-from annotation.gold import GoldRow
+from annotation.gold import GoldRow, Verdict
 from annotation.models import Split
 from annotation.ranking import MAX_TEXT
 from annotation.services.tasks import MAX_PRIORITY
@@ -47,7 +47,7 @@ class GoldCreateSerializer(StrictSerializer):
 
 
 class GoldSerializer(serializers.Serializer[Any]):
-    """A gold task and how people did on it. A task that few get right may itself be wrong."""
+    """A gold task and how people did on it."""
 
     gold = serializers.IntegerField(source="task.pk", help_text="Its id.")
     external_id = serializers.CharField(source="task.prompt.external_id")
@@ -59,6 +59,10 @@ class GoldSerializer(serializers.Serializer[Any]):
     pairs_ranked = serializers.IntegerField(source="score.pairs")
     pairs_right = serializers.IntegerField(source="score.right")
     pass_rate = serializers.FloatField(source="score.share", allow_null=True, help_text="Right of the ranked pairs.")
+    verdict = serializers.ChoiceField(
+        choices=get_args(Verdict),
+        help_text="doubtful: the whole interval of pass_rate is below a half, so the gold itself may be wrong.",
+    )
     skips = serializers.IntegerField()
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField()))

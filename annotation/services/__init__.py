@@ -14,6 +14,7 @@ from annotation.services.assignments import (
 from annotation.services.audit import audit_record
 from annotation.services.completions import completions_import, completions_store
 from annotation.services.gold import gold_create, gold_retire
+from annotation.services.gold_imports import gold_import
 from annotation.services.panels import panel_create
 from annotation.services.people import annotators_add
 from annotation.services.projects import member_remove, member_set, project_create, project_update
@@ -38,6 +39,7 @@ __all__ = [
     "completions_store",
     "draft_save",
     "gold_create",
+    "gold_import",
     "gold_retire",
     "leases_expire",
     "member_remove",

@@ -1,5 +1,6 @@
 """Gold: mixed in unseen, never a label, and in the lead's sight when a person or a task fails."""
 
+import io
 import json
 
 import pytest
@@ -14,13 +15,14 @@ from annotation.services import (
     assignment_release,
     assignment_skip,
     gold_create,
+    gold_import,
     gold_retire,
     ranking_submit,
     snapshot_freeze,
     task_next,
     tasks_create,
 )
-from tests.factories import CompletionFactory, PromptFactory, TaskFactory
+from tests.factories import CompletionFactory, PromptFactory, TaskFactory, UserFactory, ranked
 
 TEXTS = ["Right.", "Wrong.", "Odd.", "Rude."]
 
@@ -203,16 +205,67 @@ def test_known_pairs_that_were_ranked_right(groups, method, expected):
     assert pairs_right(groups, [[1, 2], [2, 3]], method=method) == expected
 
 
-def test_gold_from_a_file_all_or_nothing(project, tmp_path):
+@pytest.mark.parametrize(
+    ("right", "wrong", "verdict"), [(0, 4, "too few"), (0, 5, "doubtful"), (2, 3, "fine"), (5, 0, "fine")]
+)
+def test_gold_that_everybody_fails_is_in_doubt(project, right, wrong, verdict):
+    task = make(project, 0)
+    Task.objects.filter(pk=task.pk).update(wanted_raters=9)
+    for number in range(right + wrong):
+        groups = [(place,) for place in (range(4) if number < right else range(3, -1, -1))]
+        ranked(project, UserFactory(), task=task, groups=groups)
+    row = gold_rows(project)[0]
+    assert (row.verdict, row.score.decided) == (verdict, right + wrong)
+
+
+def test_finding_none_acceptable_is_no_wrong_answer(project):
+    task = make(project, 0)
+    Task.objects.filter(pk=task.pk).update(wanted_raters=9)
+    for _ in range(6):
+        ranked(project, UserFactory(), task=task, groups=(), none_acceptable=True)
+    row = gold_rows(project)[0]
+    assert (row.verdict, row.score.tasks, row.share) == ("too few", 6, None)
+
+
+def line(number, **change):
+    return json.dumps({"prompt": f"P{number}", "completions": TEXTS, "pairs": [[0, 1]], **change})
+
+
+def imported(project, *lines, **options):
+    return gold_import(project=project, file=io.BytesIO("\n".join(lines).encode()), **options)
+
+
+def test_gold_from_a_file_with_a_report_of_each_line(project):
+    bad = [line(1, pairs=[[0, 9]]), line(2, pairs="no"), line(3, completions=["a"]), '{"prompt": 1}', "no json"]
+    report = imported(project, line(0), *bad, line(0))
+    assert (report.created, report.duplicates, report.rejected_count) == (1, 1, 5)
+    assert sorted(one.line for one in report.rejected) == [2, 3, 4, 5, 6]
+    assert Task.objects.get().kind == TaskKind.GOLD
+    assert AuditEvent.objects.filter(verb="gold.import").get().data == {"created": 1, "duplicates": 1, "rejected": 5}
+
+
+def test_a_dry_run_makes_no_gold(project):
+    prompt = TaskFactory(project=project).prompt
+    report = imported(project, line(0, prompt=prompt.text, id=prompt.identity), dry_run=True)
+    assert report.created == 1
+    assert Task.objects.get().kind == TaskKind.RANK
+    assert not AuditEvent.objects.exists()
+
+
+def test_gold_from_a_table(project):
+    cells = [json.dumps(TEXTS).replace('"', '""'), "[[0, 1]]"]
+    row = ",".join(["id,prompt,completions,pairs\ng1,Gold?", *(f'"{cell}"' for cell in cells)])
+    assert imported(project, row, name="gold.csv").created == 1
+    assert Task.objects.get().prompt.external_id == "g1"
+
+
+def test_gold_by_the_command(project, tmp_path, capsys):
     file = tmp_path / "gold.jsonl"
-    lines = [json.dumps({"prompt": f"P{n}", "completions": TEXTS, "pairs": [[0, 1]]}) for n in range(2)]
-    file.write_text("\n".join([*lines, '{"prompt": 1}']))
-    with pytest.raises(CommandError, match="line 3"):
-        call_command("import_gold", project="dialogues", file=file)
-    assert not Task.objects.exists()
-    file.write_text("\n".join(lines))
+    file.write_text("\n".join([line(0), line(1), '{"prompt": 1}']))
     call_command("import_gold", project="dialogues", file=file)
-    assert Task.objects.filter(kind=TaskKind.GOLD).count() == 2
+    assert "2 created, 0 duplicates, 1 rejected\nline 3: " in capsys.readouterr().out
+    with pytest.raises(CommandError, match="cannot be read"):
+        call_command("import_gold", project="dialogues", file=tmp_path / "none.jsonl")
 
 
 def test_an_earlier_task_comes_again_in_reverse_and_is_no_label(project, alice):

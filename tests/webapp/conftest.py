@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from annotation.models import Project, Retraction
-from annotation.services import snapshot_freeze
+from annotation.services import gold_create, snapshot_freeze
 from tests.factories import ranked
 from tests.webapp.objects import evaluation_make, metrics_make, model_make, round_make, run_make
 from workers.models import ModelKind, ModelState, Round, Run, RunKind, RunState
@@ -22,6 +22,7 @@ class World:
     run: Run
     task: int
     retraction: int
+    gold: int
 
 
 @pytest.fixture
@@ -47,7 +48,10 @@ def world(project, alice, lena) -> World:
     undone = Retraction.objects.create(
         project=project, annotator=alice, reason="A mistake.", rankings=0, undone_at=timezone.now()
     )
-    return World(project, round_, run, ranking.assignment.task_id, undone.pk)
+    gold = gold_create(
+        project=project, prompt="Ann: At <b>ten</b>?", completions=["1", "2", "3", ""], pairs=[(0, 3)], actor=None
+    )
+    return World(project, round_, run, ranking.assignment.task_id, undone.pk, gold.pk)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from annotation.models import Project, Retraction, Role
+from annotation.services import gold_create
 from tests.factories import MembershipFactory, ProjectFactory, TaskFactory, UserFactory, ranked
 from tests.webapp.objects import evaluation_make, metrics_make, model_make, round_make, run_make, snapshot_make
 from tests.webapp.test_roles import arguments
@@ -51,6 +52,11 @@ def cases(project: Project, number: int) -> None:
     Retraction.objects.create(project=project, batch=f"batch {number}", reason="x", rankings=1)
 
 
+def gold_tasks(project: Project, number: int) -> None:
+    texts = [f"Text {place}" for place in range(project.completions_per_prompt)]
+    gold_create(project=project, prompt=f"Gold {number}?", completions=texts, pairs=[(0, 1)], actor=None)
+
+
 def events(project: Project, number: int) -> None:
     run = project.runs.get(kind=RunKind.PPO)
     RunEvent.objects.create(run=run, kind="stop-rule" if number % 2 else "log", message=f"line {number}")
@@ -81,6 +87,7 @@ def own_projects(project: Project, number: int) -> None:
         ("quality", labels),
         ("snapshots", snapshots),
         ("review", cases),
+        ("gold", gold_tasks),
     ],
 )
 def test_the_number_of_queries_does_not_grow(name: str, grow: Grow, world, lead, settings):

@@ -34,6 +34,8 @@ PAGES: Mapping[str, tuple[str, set[str]]] = {
     "run_cancel": ("post", BUILDERS),
     "run_retry": ("post", BUILDERS),
     "prompts_import": ("get", BUILDERS),
+    "gold": ("get", BUILDERS),
+    "gold_retire": ("post", BUILDERS),
     "snapshots": ("get", BUILDERS),
     "snapshot_diff": ("get", BUILDERS),
     "review": ("get", REVIEWERS),
@@ -81,6 +83,7 @@ def arguments(name: str, world: World | None) -> dict[str, object]:
         "username": "alice",
         "model_slug": "dialogues-r1-ppo",
         "task": world.task if world else 1,
+        "gold": world.gold if world else 1,
         "retraction": world.retraction if world else 1,
     }
     return {key: known[key] for key in NAMES[name].pattern.converters}

@@ -155,9 +155,40 @@ class RetractionForm(forms.Form):
         return {**said, "annotator": person, "batch": name if which == "batch" else ""}
 
 
-class ImportForm(forms.Form):
+class FileForm(forms.Form):
     """A file, or text pasted in its place."""
 
+    dry_run = forms.BooleanField(required=False)  # the second button
+    file = forms.FileField(
+        required=False,
+        help_text="JSONL, a JSON list, CSV or Parquet, also gzipped.",
+        widget=forms.FileInput(attrs={"accept": ".jsonl,.ndjson,.json,.csv,.tsv,.gz,.parquet"}),
+    )
+    text = forms.CharField(
+        required=False,
+        strip=False,
+        label="Or paste JSON lines",
+        widget=forms.Textarea(attrs={"rows": 6, "class": "code"}),
+    )
+    example = ""  # a line, shown where nothing is pasted yet
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["text"].widget.attrs["placeholder"] = self.example
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if bool(data.get("file")) == bool((data.get("text") or "").strip()):
+            raise forms.ValidationError("Choose a file or paste some lines: one of the two.")
+        return data
+
+
+class GoldForm(FileForm):
+    example = '{"prompt": "Ann: …", "completions": ["…", "…"], "pairs": [[0, 1]]}'
+
+
+class ImportForm(FileForm):
+    example = '{"id": "d1", "dialogue": "Ann: …", "summary": "…"}'
     what = forms.ChoiceField(
         choices=[
             ("prompts", "Prompts"),
@@ -173,29 +204,9 @@ class ImportForm(forms.Form):
         label="Layout",
         help_text="Of rankings: which tool or data set wrote them.",
     )
-    dry_run = forms.BooleanField(required=False)  # the second button
-    file = forms.FileField(
-        required=False,
-        help_text="JSONL, a JSON list, CSV or Parquet, also gzipped.",
-        widget=forms.FileInput(attrs={"accept": ".jsonl,.ndjson,.json,.csv,.tsv,.gz,.parquet"}),
-    )
-    text = forms.CharField(
-        required=False,
-        strip=False,
-        label="Or paste JSON lines",
-        widget=forms.Textarea(
-            attrs={
-                "rows": 6,
-                "class": "code",
-                "placeholder": '{"id": "d1", "dialogue": "Ann: …", "summary": "…"}',
-            }
-        ),
-    )
 
     def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if bool(data.get("file")) == bool((data.get("text") or "").strip()):
-            raise forms.ValidationError("Choose a file or paste some lines: one of the two.")
+        data = super().clean()
         if data.get("what") == "rankings" and not data.get("layout"):
             self.add_error("layout", "Choose the layout of the rankings.")
         return data

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from webapp.dashboard.pages import (
+    gold,
     imports,
     labels,
     members,
@@ -25,6 +26,8 @@ urlpatterns = [
     path(f"{PROJECT}live/", projects.live, name="project_live"),
     path(f"{PROJECT}settings/", projects.update, name="project_update"),
     path(f"{PROJECT}import/", imports.prompts_import_page, name="prompts_import"),
+    path(f"{PROJECT}gold/", gold.tasks, name="gold"),
+    path(f"{PROJECT}gold/<int:gold>/retire/", gold.retire, name="gold_retire"),
     path(f"{PROJECT}members/", members.members, name="members"),
     path(f"{PROJECT}members/<str:username>/role/", members.change, name="member_change"),
     path(f"{PROJECT}members/<str:username>/remove/", members.remove, name="member_remove"),

@@ -2,8 +2,9 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -16,6 +17,7 @@ from annotation.services import prompts_import
 
 class Command(BaseCommand):
     help = "Import prompts from JSONL, a JSON list, CSV or Parquet, gzipped or not, and report every line left out."
+    importer: ClassVar[Callable[..., ImportReport]] = staticmethod(prompts_import)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--project", required=True, metavar="SLUG")
@@ -28,7 +30,7 @@ class Command(BaseCommand):
         path: Path = options["file"]
         try:
             with path.open("rb") as file, progress_bar() as progress:
-                report = prompts_import(
+                report = self.importer(
                     project=project,
                     file=file,
                     name=path.name,
