@@ -1,4 +1,4 @@
-"""The lease on the screen: renewed while somebody works, warned of, run out, given back; and two tabs."""
+"""The lease on the screen: renewed while somebody works, warned of, run out, given back."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -96,20 +96,7 @@ def test_leaving_gives_back_what_was_fetched_ahead(open_page, alice, make_task):
     page.wait_for_selector("#rank[data-ahead=ready]")
     page.goto(page.url.replace(PATH, "/accounts/tokens/"))
     states = Assignment.objects.order_by("id").values_list("state", flat=True)
-    wait_until(lambda: list(states) == [AssignmentState.LEASED, AssignmentState.EXPIRED])
-
-
-def test_two_tabs_store_one_ranking(open_page, alice, make_task):
-    make_task()
-    first = RankPage(open_page(alice, PATH)).ready()
-    second = RankPage(first.page.context.new_page())
-    second.page.goto(first.page.url)
-    second.ready().press("2", "1", "3")
-    first.press("1", "2", "3", "Enter")
-    first.expect_stored()
-    second.press("Enter")
-    expect(second.page.locator(".toast")).to_contain_text("submitted already")
-    assert Ranking.objects.count() == 1
+    wait_until(lambda: list(states.all()) == [AssignmentState.LEASED, AssignmentState.EXPIRED])
 
 
 def test_who_is_held_back_is_told_why(open_page, alice, make_task, project):

@@ -11,6 +11,7 @@ import { Source, sourceText } from "./source.js";
 import * as ranking from "./state.js";
 import { Store } from "./store.js";
 import { Supply } from "./supply.js";
+import { Tabs } from "./tabs.js";
 import { toast } from "../kedge/toast.js";
 
 const LOOK_AGAIN_MS = 20000;
@@ -39,6 +40,7 @@ export class Desk {
     this.progress = new Progress(root);
     this.notices = new Notices(root);
     this.source = new Source(this.find("#rank-source"), this.find("#rank-fold"), this.store);
+    this.tabs = new Tabs(this);
     this.clock = new LeaseClock(this.find("#rank-lease"), { renew: () => this.renew(), tell: (what) => this.leaseTold(what), now: () => this.api.now() });
     this.watch = new Stopwatch();
     this.queue.addEventListener("sent", ({ detail }) => this.sent(detail));
@@ -48,8 +50,13 @@ export class Desk {
       if (!this.task && this.queue.length === 0) this.refill();
     });
     window.addEventListener("online", () => this.begin());
-    window.addEventListener("pagehide", () => this.supply.giveBack());
+    window.addEventListener("pagehide", () => this.left());
     window.addEventListener("pageshow", (event) => event.persisted && this.begin());
+  }
+
+  left() {
+    const given = this.supply.giveBack();
+    if (given !== null) this.tabs.tell("release", given);
   }
 
   async begin() {
@@ -190,6 +197,7 @@ export class Desk {
   }
 
   another() {
+    this.notices.tab.show(null);
     this.rest("Loading the next task", "One moment.");
     this.refill();
   }
@@ -197,6 +205,7 @@ export class Desk {
   // -- The server's answers -----------------------------------------------------------------------
 
   sent({ item, answer }) {
+    if (item.kind !== "revise") this.tabs.tell(item.kind, item.task, answer?.ranking);
     if (item.kind === "skip") return;
     this.progress.counted(item.kind, answer);
     this.find("#rank-last").textContent = `${answer.pairs} pairs stored ${timeOfDay()}`;

@@ -38,6 +38,15 @@ export function ask(dialog, { title, canClear = false } = {}) {
   });
 }
 
+/** Leave whatever is asked: its task is gone. */
+export function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) {
+    // Who asks hears of it as if Escape had been pressed.
+    dialog.dispatchEvent(new Event("cancel", { cancelable: true }));
+    dialog.close();
+  }
+}
+
 function choose(event, form) {
   event.stopPropagation(); // the page's keys rest while a dialog is open
   const radios = [...form.querySelectorAll("input[type=radio]")];

@@ -6,6 +6,7 @@ export class Notices {
     this.live = root.querySelector("#rank-say");
     this.banner = new Banner(root.querySelector("#rank-banner"));
     this.lease = new Banner(root.querySelector("#rank-lease-banner"));
+    this.tab = new Banner(root.querySelector("#rank-tab-banner"));
     this.empty = root.querySelector("#rank-empty");
   }
 

@@ -144,8 +144,10 @@ class Page extends Desk {
 
   async on_flag(id) {
     this.mode = null;
+    const { task } = this.task;
     const name = LETTERS[this.state.ids.indexOf(id)];
     const given = await ask(this.find("#rank-flag"), { title: `Flag ${name}`, canClear: Boolean(this.state.flags[id]) });
+    if (this.task?.task !== task) return;
     if (given) this.change(ranking.flag(this.state, id, [given.reason, given.note].filter(Boolean).join(": ").slice(0, 200)));
     else this.draw();
   }
@@ -258,7 +260,8 @@ class Page extends Desk {
     if (index !== null) await this.open(this.reopened.open(index));
   }
 
-  async open(wanted) {
+  /** `mine` is what stands there in place of what was submitted: {state, spent}. */
+  async open(wanted, mine = null) {
     const first = !this.reopened.current;
     this.opening = true;
     const found = await wanted;
@@ -267,7 +270,8 @@ class Page extends Desk {
     if (!found) return toast(this.reopened.problem);
     if (first && this.task) this.held = { task: this.task, state: this.state, spent: this.watch.value };
     const ids = found.task.completions.map(({ id }) => id);
-    this.show(found.task, ranking.fromDraft(ids, found.body, found.body.method), found.body.duration_ms ?? 0);
+    const stored = ranking.fromDraft(ids, found.body, found.body.method);
+    this.show(found.task, mine?.state ?? stored, mine?.spent ?? found.body.duration_ms ?? 0);
     this.connection();
     this.notices.say("Reopened. Enter saves the change, Escape leaves it as it was.");
     for (const action of typed) {

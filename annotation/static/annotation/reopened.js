@@ -24,6 +24,14 @@ export class Reopened {
     return found[index];
   }
 
+  /** The submission with this number, if it is one of the last ten. */
+  async of(ranking) {
+    const last = await this.last();
+    if (!last) return null;
+    const index = last.findIndex((one) => one.ranking === ranking);
+    return index < 0 ? this.none("Only the last ten can be reopened here.") : this.open(index);
+  }
+
   /** The last ten, newest first: [{task, body, ranking, at}], those that wait to be sent without a ranking's number. */
   async last() {
     const waiting = this.queue.items.filter((item) => item.kind === "submit").reverse();

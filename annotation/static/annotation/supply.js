@@ -19,10 +19,17 @@ export class Supply {
     this.ahead = task;
   }
 
-  /** The page is left: what was fetched ahead goes back to the others at once. */
+  /** A task that ended in another tab is not the next one. */
+  drop(task) {
+    if (this.ahead?.task === task) this.ahead = null;
+  }
+
+  /** The page is left: what was fetched ahead goes back to the others at once. Its number, or null. */
   giveBack() {
-    if (this.ahead) this.api.release(this.ahead.task, { keepalive: true }).catch(() => {});
+    const given = this.ahead?.task ?? null;
+    if (given !== null) this.api.release(given, { keepalive: true }).catch(() => {});
     this.ahead = null;
+    return given;
   }
 
   /** {task} as the server hands it out now (null: nothing is left), or {problem: "offline" | "logged-out" | text}. */
