@@ -45,3 +45,25 @@ def test_no_page_is_wider_than_a_phone(addresses, open_page, live_server, lena):
         if over > 0:
             wide[name] = over
     assert wide == {}
+
+
+STACKED = ("runs", "models", "members", "rounds", "round", "snapshots", "gold")
+
+
+@pytest.mark.parametrize("name", STACKED)
+def test_tables_are_read_without_scrolling_sideways_on_a_phone(name, addresses, open_page, live_server, lena):
+    page = open_page(lena, addresses[name], viewport=PHONE)
+    table = page.locator("table.stacked").first
+    over = table.evaluate("(one) => one.parentElement.scrollWidth - one.parentElement.clientWidth")
+    assert over == 0
+    headers = page.locator("table.stacked thead th").all_text_contents()
+    labels = table.locator("td[data-label]").evaluate_all("(all) => all.map((one) => one.dataset.label)")
+    assert labels
+    assert set(labels) <= {header.strip() for header in headers}
+
+
+def test_a_stacked_table_is_a_table_for_a_screen_reader(addresses, open_page, lena):
+    page = open_page(lena, addresses["runs"], viewport=PHONE)
+    nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    roles = {node["role"]["value"] for node in nodes if "role" in node and not node["ignored"]}
+    assert {"table", "row", "rowheader", "columnheader", "cell"} <= roles
