@@ -8,6 +8,7 @@ from typing import IO, Any
 
 from annotation.export_rows import Row
 from annotation.exporters import ROW_GROUP, Export
+from annotation.licence import licence_words, licence_yaml
 from annotation.models import Split
 
 _WHAT = {
@@ -89,7 +90,7 @@ def _card(export: Export, counts: Counter[str]) -> str:
     rows = ", ".join(f"{counts[split]:,} {split}" for split in there) or "none"
     fields = "".join(f"| `{name}` | {_FIELDS.get(name, '')} |\n" for name in export.columns)
     return f"""---
-license: unknown
+license: {licence_yaml(export.project.data_license)}
 tags: [preference, rlhf]
 {configs}---
 
@@ -97,8 +98,9 @@ tags: [preference, rlhf]
 
 {_WHAT[export.name].capitalize()}. Layout `{export.layout}`. Rows: {rows}.
 
-The split is by prompt: no prompt stands in two. Labels that were taken back are not in here; neither is gold. Say which
-licence it has before you publish it.
+The split is by prompt: no prompt stands in two. Labels that were taken back are not in here; neither is gold.
+
+Licence: {licence_words(export.project.data_license)}.
 
 | column | what |
 | --- | --- |

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from annotation.licence import licence_words, licence_yaml
+
 
 def card(manifest: Mapping[str, Any]) -> str:
     """Markdown with the YAML front matter of a dataset card."""
@@ -10,7 +12,7 @@ def card(manifest: Mapping[str, Any]) -> str:
     taken = manifest["retractions"]
     criteria = ", ".join(f"`{name}`" for name in manifest["criteria"]) or "none"
     return f"""---
-license: {manifest["license"]}
+license: {licence_yaml(manifest["license"])}
 tags: [preference, ranking, rlhf]
 ---
 
@@ -30,7 +32,7 @@ tags: [preference, ranking, rlhf]
 | criteria that completions may be rated on | {criteria} |
 | overruled by a reviewer, not in here | {counts["overruled"]:,} |
 | taken back before, not in here | {taken["rankings"]:,} rankings in {taken["retractions"]:,} retractions |
-| licence | {manifest["license"]}: say which before you publish this |
+| licence | {licence_words(manifest["license"])} |
 | frozen | {manifest["created_at"]} under code {manifest["code_version"]} |
 
 sha256 of `rankings.jsonl`: `{manifest["sha256"]}`

@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation.api.base import StrictSerializer
+from annotation.licence import MAX_LICENSE
 from annotation.models import (
     Assignment,
     Membership,
@@ -46,6 +47,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
             "min_rankings",
             "min_reward_accuracy",
             "base_model",
+            "data_license",
             "created_at",
         ]
         read_only_fields = fields
@@ -74,6 +76,7 @@ class ProjectChangeSerializer(StrictSerializer):
     min_rankings = serializers.IntegerField(min_value=0, max_value=10_000_000)
     min_reward_accuracy = serializers.FloatField(min_value=0, max_value=1)
     base_model = serializers.CharField(max_length=500)
+    data_license = serializers.CharField(allow_blank=True, max_length=MAX_LICENSE)
 
 
 class ProjectCreateSerializer(StrictSerializer):
@@ -98,6 +101,7 @@ class ProjectCreateSerializer(StrictSerializer):
     min_rankings = serializers.IntegerField(required=False, min_value=0, max_value=10_000_000)
     min_reward_accuracy = serializers.FloatField(required=False, min_value=0, max_value=1)
     base_model = serializers.CharField(required=False, max_length=500)
+    data_license = serializers.CharField(required=False, allow_blank=True, max_length=MAX_LICENSE)
 
 
 class MemberSerializer(serializers.ModelSerializer[Membership]):

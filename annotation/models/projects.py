@@ -5,6 +5,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from annotation.licence import MAX_LICENSE
+
 
 class Role(models.TextChoices):
     ANNOTATOR = "annotator"
@@ -82,6 +84,11 @@ class Project(models.Model):
     )
     base_model = models.CharField(
         max_length=500, default="toy", help_text="'toy', a hub model's name, or a local folder."
+    )
+    data_license = models.CharField(
+        max_length=MAX_LICENSE,
+        blank=True,
+        help_text="What the cards of snapshots and exports state, such as CC-BY-4.0.",
     )
     split_salt = models.CharField(max_length=64, help_text="Keys the split and the pseudonyms; the slug unless given.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True)

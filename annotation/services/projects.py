@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 
 from annotation.exceptions import Conflict, InvalidInput, NotFound, StaleTransition
 from annotation.leases import lease_end
+from annotation.licence import licence_problem
 from annotation.models import Assignment, AssignmentState, Membership, Project, Role
 from annotation.services.audit import audit_record
 from annotation.signals import base_model_chosen, prompt_template_chosen
@@ -35,6 +36,7 @@ EDITABLE = (
     "min_rankings",
     "min_reward_accuracy",
     "base_model",
+    "data_license",
 )
 
 
@@ -98,6 +100,8 @@ def _problem(name: str, value: Any) -> str | None:
         return problem
     if name == "prompt_template" and "{prompt}" not in str(value):
         return "The template has no {prompt}: the model would never see the prompt."
+    if name == "data_license":
+        return licence_problem(str(value))
     if name == "criteria":
         if not isinstance(value, list) or not all(isinstance(one, str) and 0 < len(one.strip()) <= 50 for one in value):
             return "Criteria are a list of names of at most 50 characters."

@@ -16,6 +16,7 @@ from django.utils import timezone
 from annotation.agreement import agreement
 from annotation.canonical import Line, canonical_lines
 from annotation.exceptions import Conflict
+from annotation.licence import UNKNOWN
 from annotation.models import Completion, Project, Ranking, Retraction, Snapshot
 from annotation.outcomes import Ranked
 from annotation.provenance import code_version
@@ -24,8 +25,6 @@ from annotation.services.audit import audit_record
 from annotation.services.recount import snapshots_recount
 from annotation.snapshots import ROWS_AT_ONCE, draft_folder, draft_publish, folder_of, lines_sort
 from annotation.users import User
-
-LICENSE = "unknown"  # the card's word for what its project has not said
 
 
 def snapshot_freeze(*, project: Project, actor: User | None) -> Snapshot:
@@ -132,7 +131,7 @@ def _counts(project: Project, tally: Tally) -> dict[str, Any]:
 def _statement(project: Project) -> dict[str, Any]:
     standing = Retraction.objects.filter(project=project, undone_at=None)
     taken = standing.aggregate(retractions=Count("id"), rankings=Sum("rankings", default=0))
-    return {"criteria": project.criteria, "license": LICENSE, "retractions": taken}
+    return {"criteria": project.criteria, "license": project.data_license or UNKNOWN, "retractions": taken}
 
 
 def _shared(project: Project) -> list[Ranked]:

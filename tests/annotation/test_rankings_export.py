@@ -123,7 +123,10 @@ def test_datasets_loads_the_folder_by_split(project, alice, tmp_path, monkeypatc
 
 def test_a_project_without_labels_gives_a_card_that_says_so(project, tmp_path):
     assert dataset_write(rankings_export(project=project), tmp_path).total() == 0
-    assert "Rows: none." in (tmp_path / "README.md").read_text()
+    card = (tmp_path / "README.md").read_text()
+    assert "Rows: none." in card
+    assert card.startswith("---\nlicense: unknown\n")
+    assert "Licence: no licence was stated" in card
 
 
 def test_the_api_sends_the_folder_as_a_zip(project, alice, rose, api_for):

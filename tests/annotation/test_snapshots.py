@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+import yaml
 from django.contrib.auth import get_user_model
 
 from annotation.exceptions import Conflict
@@ -120,6 +121,23 @@ def test_the_manifest_counts(project, alice, bob):
     assert manifest["counts"]["completions_by_backend"] == {"ctranslate2": 4, "imported": 3, "unknown": 1}
     assert manifest["split_salt"] == "dialogues"
     assert manifest["agreement"]["prompts"] == 0
+
+
+def test_the_card_says_that_no_licence_was_stated(project, alice):
+    label(project, alice)
+    card = (folder_of(snapshot_freeze(project=project, actor=None).path) / "README.md").read_text()
+    assert "| licence | no licence was stated" in card
+
+
+def test_the_card_states_the_projects_licence_and_nothing_else_with_it(project, alice):
+    project.data_license = 'CC-BY-4.0 "v": [x]|<b>'
+    project.save()
+    label(project, alice)
+    snapshot = snapshot_freeze(project=project, actor=None)
+    front, text = (folder_of(snapshot.path) / "README.md").read_text().removeprefix("---\n").split("---\n", 1)
+    assert yaml.safe_load(front) == {"license": project.data_license, "tags": ["preference", "ranking", "rlhf"]}
+    assert 'CC-BY-4.0 "v": \\[x\\]\\|\\<b\\> |' in text
+    assert snapshot.manifest["license"] == project.data_license
 
 
 def test_the_card_says_how_many_and_by_whom(project, alice):

@@ -24,6 +24,7 @@ VALUES = {
     "min_rankings": "100",
     "min_reward_accuracy": "0.55",
     "base_model": "google/flan-t5-base",
+    "data_license": " CC-BY-4.0 ",
 }
 
 
@@ -52,6 +53,7 @@ def test_a_lead_changes_a_project(lead, project):
     assert lead.post(reverse("project_update", args=["dialogues"]), VALUES).status_code == 302
     project.refresh_from_db()
     assert (project.name, project.base_model, project.min_rankings) == ("Letters", "google/flan-t5-base", 100)
+    assert project.data_license == "CC-BY-4.0"
     assert AuditEvent.objects.filter(project=project, verb="project.update").exists()
 
 
@@ -70,6 +72,7 @@ def test_the_form_shows_what_is_set(lead, project):
         ("lease_minutes", "many"),
         ("name", ""),
         ("base_model", "/no/such/folder"),
+        ("data_license", "MIT\nlicense: other"),
         ("base_model", "flan t5 <b>"),
     ],
 )

@@ -28,6 +28,7 @@ HELP = {
     "repeat_share": "Share of tasks that the person ranked before, shown in reverse: self-consistency.",
     "min_rankings": "Rankings that a round needs.",
     "min_reward_accuracy": "The reward model’s whole interval must lie above this; 0.5 is chance.",
+    "data_license": "What the cards of snapshots and exports state, such as CC-BY-4.0. Empty: that none was stated.",
     "base_model": "“toy” for the small model made here, a hub model such as google/flan-t5-base, or a folder.",
 }
 LABELS = {
@@ -47,6 +48,7 @@ LABELS = {
     "min_rankings": "Least rankings",
     "min_reward_accuracy": "Least reward accuracy",
     "base_model": "Base model",
+    "data_license": "Licence of the data",
     "prompt_template": "Prompt template",
 }
 # By the names of annotation.layouts: a test sees to it that none is missing.

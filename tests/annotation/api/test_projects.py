@@ -54,6 +54,14 @@ def test_criteria_that_cannot_be(api, criteria):
     assert api.patch(f"{BASE}dialogues/", {"criteria": criteria}, format="json").status_code == 400
 
 
+def test_the_licence_of_the_data(api):
+    assert api.get(f"{BASE}dialogues/").json()["data_license"] == ""
+    answer = api.patch(f"{BASE}dialogues/", {"data_license": "CC-BY-4.0"}, format="json")
+    assert (answer.status_code, answer.json()["data_license"]) == (200, "CC-BY-4.0")
+    answer = api.patch(f"{BASE}dialogues/", {"data_license": "MIT\nlicense: other"}, format="json")
+    assert (answer.status_code, list(answer.json()["fields"])) == (400, ["data_license"])
+
+
 def test_a_project_list_holds_ones_own(api_for, alice, project):
     ProjectFactory(slug="hidden")
     assert [one["slug"] for one in api_for(alice).get(BASE).json()["results"]] == ["dialogues"]
