@@ -7,42 +7,11 @@ from typing import Literal
 from django.db.models import Count, Q, QuerySet
 
 from annotation.bootstrap import MINIMUM, Figure, wilson
-from annotation.gold_and_repeats import pairs_right
+from annotation.gold_and_repeats import GoldAnswer, GoldResult, Score, gold_results
 from annotation.models import AssignmentState, Project, Ranking, Task, TaskKind
 
 COIN = 0.5
 Verdict = Literal["too few", "doubtful", "fine"]
-
-
-@dataclass
-class Score:
-    """Known pairs that were ranked, and how many of them the right way round. A tie is not right.
-
-    Of the ``tasks`` that were answered, ``decided`` ranked any known pair: none acceptable ranks nothing.
-    """
-
-    tasks: int = 0
-    decided: int = 0
-    pairs: int = 0
-    right: int = 0
-
-    @property
-    def share(self) -> float | None:
-        return self.right / self.pairs if self.pairs else None
-
-    def add(self, pairs: int, right: int) -> None:
-        self.tasks += 1
-        self.decided += pairs > 0
-        self.pairs += pairs
-        self.right += right
-
-
-@dataclass(frozen=True)
-class Standing:
-    """One annotator on gold. ``passed`` is None until they have ranked ``gold_before_trust`` tasks of it."""
-
-    score: Score
-    passed: bool | None
 
 
 @dataclass(frozen=True)
@@ -57,7 +26,7 @@ class GoldRow:
     def share(self) -> Figure | None:
         """Of the known pairs that were ranked, those the right way round; Wilson's interval, n = answers."""
         share = self.score.share
-        return None if share is None else wilson(share, self.score.decided)
+        return None if share is None else wilson(share, self.score.tasks)
 
     @property
     def known(self) -> list[tuple[str, str]]:
@@ -77,19 +46,21 @@ class GoldRow:
         return self.task.wanted_raters == 0
 
 
-def gold_standings(project: Project) -> dict[int, Standing]:
-    """How each annotator did on the project's gold, by user id; in one query."""
-    scores: dict[int, Score] = {}
-    for annotator, _, groups, method, known in _answers(project):
-        scores.setdefault(annotator, Score()).add(*pairs_right(groups, known, method=method))
-    return {annotator: Standing(score, _passed(project, score)) for annotator, score in scores.items()}
+def gold_standings(project: Project) -> dict[str, GoldResult]:
+    """How each annotator did on the project's gold, by username; in one query."""
+    return gold_results(gold_answers(project), needed=project.gold_pass, before_trust=project.gold_before_trust)
+
+
+def gold_answers(project: Project) -> list[GoldAnswer]:
+    """What people said of the project's gold; in one query."""
+    return [answer for _, answer in _answers(project)]
 
 
 def gold_rows(project: Project) -> list[GoldRow]:
     """The project's gold, newest first, with how people did on each task; in three queries."""
     scores: dict[int, Score] = {}
-    for _, task, groups, method, known in _answers(project):
-        scores.setdefault(task, Score()).add(*pairs_right(groups, known, method=method))
+    for task, answer in _answers(project):
+        scores.setdefault(task, Score()).add(answer)
     skips = Count("assignments", filter=Q(assignments__state=AssignmentState.SKIPPED))
     tasks = _gold(project).select_related("prompt").prefetch_related("completions").annotate(skips=skips)
     return [GoldRow(task, scores.get(task.pk, Score()), task.skips) for task in tasks.order_by("-pk")]
@@ -100,14 +71,8 @@ def _gold(project: Project) -> QuerySet[Task]:
     return Task.objects.filter(project=project, gold__isnull=False, kind=TaskKind.GOLD)
 
 
-def _answers(project: Project) -> Iterator[tuple[int, int, list[list[int]], str, list[list[int]]]]:
+def _answers(project: Project) -> Iterator[tuple[int, GoldAnswer]]:
     rows = Ranking.objects.filter(assignment__task__in=_gold(project), is_current=True).order_by("id")
-    fields = ("annotator_id", "assignment__task_id", "groups", "method", "assignment__task__gold")
-    for annotator, task, groups, method, known in rows.values_list(*fields):
-        yield annotator, task, groups, method, known or []
-
-
-def _passed(project: Project, score: Score) -> bool | None:
-    if score.share is None or score.tasks < project.gold_before_trust:
-        return None
-    return score.share >= project.gold_pass
+    fields = ("annotator__username", "groups", "assignment__task__gold", "method")
+    for task, name, groups, known, method in rows.values_list("assignment__task_id", *fields):
+        yield task, GoldAnswer(name, groups, known, method)

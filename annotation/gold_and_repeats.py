@@ -22,10 +22,35 @@ class GoldAnswer:
     method: str = "full"
 
 
+@dataclass
+class Score:
+    """Known pairs that were decided, and how many of them the right way round. A tie is not right.
+
+    ``tasks`` are the answers that decide any known pair: one that does not (none acceptable) says nothing of which is
+    better.
+    """
+
+    answers: int = 0
+    tasks: int = 0
+    pairs: int = 0
+    right: int = 0
+
+    @property
+    def share(self) -> float | None:
+        return self.right / self.pairs if self.pairs else None
+
+    def add(self, answer: GoldAnswer) -> None:
+        decided, right = pairs_right(answer.groups, answer.pairs, method=answer.method)
+        self.answers += 1
+        self.tasks += bool(decided)
+        self.pairs += decided
+        self.right += right
+
+
 @dataclass(frozen=True)
 class GoldResult:
     """``share`` of gold pairs that were right; its interval is Wilson's with n = gold tasks, for pairs of one task
-    hang together. A tie is not right. The verdict waits for as many tasks as trust needs, five at least.
+    hang together.
     """
 
     share: Figure
@@ -75,19 +100,22 @@ def pairs_right(
 def gold_results(
     answers: Iterable[GoldAnswer], *, needed: float, before_trust: int, minimum: int = MINIMUM
 ) -> dict[str, GoldResult]:
-    """By annotator, those with any gold; ``needed`` is the share to pass, ``before_trust`` the tasks it takes."""
-    marks: dict[str, list[tuple[int, int]]] = {}  # (right, pairs) of each task
+    """How each annotator did on gold, those with any: what every page and the API say of it.
+
+    *Passed* is who has the share ``needed`` of the gold pairs right, 0.7 unless the project says otherwise; *too few*
+    whoever has ranked fewer gold tasks than come ``before_trust``, 20 unless the project says otherwise, or than the
+    five below which no share is shown.
+    """
+    scores: dict[str, Score] = {}
     for answer in answers:
-        decided, right = pairs_right(answer.groups, answer.pairs, method=answer.method)
-        # None acceptable ranks nothing: it says nothing of which is better, and is no gold answer.
-        if decided:
-            marks.setdefault(answer.annotator, []).append((right, decided))
+        scores.setdefault(answer.annotator, Score()).add(answer)
     found = {}
-    for name, tasks in sorted(marks.items()):
-        right, pairs = (sum(column) for column in zip(*tasks, strict=True))
-        enough = len(tasks) >= max(minimum, before_trust)
-        verdict: Verdict = "too few" if not enough else "passed" if right / pairs >= needed else "failed"
-        found[name] = GoldResult(wilson(right / pairs, len(tasks)), right, pairs, verdict)
+    for name, score in sorted(scores.items()):
+        if score.share is None:
+            continue
+        enough = score.tasks >= max(minimum, before_trust)
+        verdict: Verdict = "too few" if not enough else "passed" if score.share >= needed else "failed"
+        found[name] = GoldResult(wilson(score.share, score.tasks), score.right, score.pairs, verdict)
     return found
 
 

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from annotation.annotators import Evidence
 from annotation.criteria import Ratings
-from annotation.gold_and_repeats import GoldAnswer, Repeat
+from annotation.gold import gold_answers
+from annotation.gold_and_repeats import Repeat
 from annotation.models import (
     Assignment,
     AssignmentState,
@@ -61,15 +62,9 @@ def _ranked(project: Project, ratings: Ratings | None) -> Iterator[Ranked]:
 def evidence_for_quality(project: Project) -> Evidence:
     """Gold answers, repeats, how fast the labels were given, and who skipped."""
     current = Ranking.objects.filter(project=project, is_current=True)
-    gold = current.filter(kind=TaskKind.GOLD, assignment__task__gold__isnull=False)
     skipped = Assignment.objects.filter(task__project=project, state=AssignmentState.SKIPPED)
     return Evidence(
-        gold=[
-            GoldAnswer(name, groups, known or (), method)
-            for name, groups, known, method in gold.values_list(
-                "annotator__username", "groups", "assignment__task__gold", "method"
-            ).order_by("id")
-        ],
+        gold=gold_answers(project),
         repeats=_repeats(current),
         timed=_timed(project),
         skips=list(skipped.values_list("annotator__username", flat=True)),

@@ -55,7 +55,7 @@ class GoldSerializer(serializers.Serializer[Any]):
     completions = serializers.SerializerMethodField()
     pairs = serializers.SerializerMethodField()
     retired = serializers.BooleanField()
-    answers = serializers.IntegerField(source="score.tasks")
+    answers = serializers.IntegerField(source="score.answers")
     pairs_ranked = serializers.IntegerField(source="score.pairs")
     pairs_right = serializers.IntegerField(source="score.right")
     pass_rate = serializers.FloatField(source="score.share", allow_null=True, help_text="Right of the ranked pairs.")

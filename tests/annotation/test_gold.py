@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import asdict
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,6 +12,7 @@ from annotation.gold import gold_rows, gold_standings
 from annotation.gold_and_repeats import pairs_right
 from annotation.leases import lease_revive
 from annotation.models import AuditEvent, Membership, PreferencePair, Ranking, Task, TaskKind
+from annotation.selectors import project_quality
 from annotation.services import (
     assignment_release,
     assignment_skip,
@@ -116,20 +118,29 @@ def test_an_answer_to_gold_that_comes_late_still_counts(held):
 
 
 def test_who_fails_is_seen_and_keeps_getting_tasks(project, alice, bob, gold):
-    work(project, alice, 24)
-    work(project, bob, 10, right=False)
-    while gold_standings(project).get(bob.pk) is None or gold_standings(project)[bob.pk].score.tasks < 3:
-        work(project, bob, 1, right=False)
-    standings = gold_standings(project)
-    assert (standings[alice.pk].passed, standings[alice.pk].score.share) == (True, 1.0)
-    assert (standings[bob.pk].passed, standings[bob.pk].score.share) == (False, 0.0)
+    make(project, 4)
+    project.gold_before_trust = 5
+    assert work(project, alice, 24).count(TaskKind.GOLD) == 5
+    assert work(project, bob, 24, right=False).count(TaskKind.GOLD) == 5
+    found = {name: (one.verdict, one.share.value) for name, one in gold_standings(project).items()}
+    assert found == {"alice": ("passed", 1.0), "bob": ("failed", 0.0)}
     assert task_next(project=project, annotator=bob) is not None
 
 
 def test_nobody_is_judged_before_they_had_enough(project, alice, gold):
     project.gold_before_trust = 20
     work(project, alice, 12)
-    assert gold_standings(project)[alice.pk].passed is None
+    assert gold_standings(project)["alice"].verdict == "too few"
+
+
+def test_the_members_and_the_quality_page_judge_alike(project, alice, bob, gold):
+    make(project, 4)
+    project.gold_before_trust = 5
+    work(project, alice, 24)
+    work(project, bob, 24, right=False)
+    project.save()
+    rows = {row["annotator"]: row["gold"] for row in project_quality(project)["annotators"]}
+    assert rows == {name: asdict(one) for name, one in gold_standings(project).items()}
 
 
 def test_an_impossible_gold_is_seen_and_retired(project, alice, lena, api_for, gold):
@@ -215,7 +226,7 @@ def test_gold_that_everybody_fails_is_in_doubt(project, right, wrong, verdict):
         groups = [(place,) for place in (range(4) if number < right else range(3, -1, -1))]
         ranked(project, UserFactory(), task=task, groups=groups)
     row = gold_rows(project)[0]
-    assert (row.verdict, row.score.decided) == (verdict, right + wrong)
+    assert (row.verdict, row.score.tasks) == (verdict, right + wrong)
 
 
 def test_finding_none_acceptable_is_no_wrong_answer(project):
@@ -224,7 +235,7 @@ def test_finding_none_acceptable_is_no_wrong_answer(project):
     for _ in range(6):
         ranked(project, UserFactory(), task=task, groups=(), none_acceptable=True)
     row = gold_rows(project)[0]
-    assert (row.verdict, row.score.tasks, row.share) == ("too few", 6, None)
+    assert (row.verdict, row.score.answers, row.share) == ("too few", 6, None)
 
 
 def line(number, **change):

@@ -96,16 +96,27 @@ def test_a_quota_that_is_none_is_refused_with_its_reason(lead, project, alice):
     assert Membership.objects.get(project=project, user=alice).daily_quota is None
 
 
-def test_who_fails_on_gold_is_flagged_for_the_lead(lead, project, alice):
-    texts = ["Right.", "Wrong.", "Odd.", "Rude."]
-    project.gold_before_trust = 1
-    project.save()
-    gold_create(project=project, prompt="Gold?", completions=texts, pairs=[(0, 1)], actor=None)
-    assert "below the mark" not in lead.get(reverse("members", args=["dialogues"])).content.decode()
-    TaskFactory.create_batch(12, project=project)
-    while (held := task_next(project=project, annotator=alice)).task.kind != "gold":
+def gold_failed(project, person):
+    """Everything up to the next gold task skipped, and that one ranked the wrong way round."""
+    while (held := task_next(project=project, annotator=person)).task.kind != "gold":
         assignment_skip(assignment=held, reason="other")
     ranking_submit(assignment=held, groups=[[one] for one in sorted(held.display_order, reverse=True)])
+
+
+def test_who_fails_on_gold_is_flagged_for_the_lead(lead, project, alice):
+    texts = ["Right.", "Wrong.", "Odd.", "Rude."]
+    for number in range(6):
+        gold_create(project=project, prompt=f"Gold {number}?", completions=texts, pairs=[(0, 1)], actor=None)
+    TaskFactory.create_batch(40, project=project)
+    project.gold_before_trust = 6
+    project.save()
+    for _ in range(5):
+        gold_failed(project, alice)
     html = lead.get(reverse("members", args=["dialogues"])).content.decode()
-    assert "0 of 1" in html
+    assert "0 of 5" in html
+    assert "too few" in html
+    assert "Below the pass mark" not in html
+    gold_failed(project, alice)
+    html = lead.get(reverse("members", args=["dialogues"])).content.decode()
+    assert "0 of 6" in html
     assert "Below the pass mark on gold: alice" in html

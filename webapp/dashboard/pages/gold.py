@@ -41,7 +41,7 @@ def tasks(request: HttpRequest, project: Project) -> HttpResponse:
         "chosen": {"what": "gold", "dry_run": dry_run},
         "paged": Paginator(rows, ROWS_ON_A_PAGE).get_page(request.GET.get("page")),
         "live": sum(not row.retired for row in rows),
-        "answers": sum(row.score.tasks for row in rows),
+        "answers": sum(row.score.answers for row in rows),
         "right": sum(row.score.right for row in rows),
         "pairs": sum(row.score.pairs for row in rows),
         "doubtful": sum(row.verdict == "doubtful" and not row.retired for row in rows),

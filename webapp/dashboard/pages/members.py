@@ -37,8 +37,8 @@ def members(request: HttpRequest, project: Project) -> HttpResponse:
         .order_by("user__username")
     )
     standings = gold_standings(project)
-    members = [(row, standings.get(row.user_id)) for row in rows]
-    failed = [row.user.get_username() for row, gold in members if gold is not None and gold.passed is False]
+    members = [(row, standings.get(row.user.get_username())) for row in rows]
+    failed = [row.user.get_username() for row, gold in members if gold is not None and gold.verdict == "failed"]
     context = {"form": form, "members": members, "roles": Role.choices, "failed": failed, "has_gold": bool(standings)}
     return project_render(request, project, "members", context, status=422 if form.errors else 200)
 
