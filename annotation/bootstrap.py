@@ -32,8 +32,9 @@ class Figure:
 def bootstrap(
     rows: Floats, statistic: Callable[[Floats], Floats], *, seed: int, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
-    """Percentile interval of ``statistic`` (means [B, C] to values [B]) over resamples of ``rows`` [units, C].
+    """95 % interval of ``statistic`` (means [B, C] to values [B]) by percentiles over resamples of ``rows`` [units, C].
 
+    The percentiles are the expanded ones of Hesterberg (2015): 2.5 and 97.5 of resamples cover too little of few units.
     Resamples on which the statistic is NaN (undefined) are left out.
     """
     rng = np.random.default_rng(seed)
@@ -46,8 +47,19 @@ def bootstrap(
         # How often each unit was drawn, times the rows: a fraction of the memory of the drawn rows themselves.
         often = np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units)
         values.append(statistic(often @ rows / units))
-    low, high = np.nanpercentile(np.concatenate(values), (2.5, 97.5))
+    tail = expanded_tail(units)
+    low, high = np.nanquantile(np.concatenate(values), (tail, 1 - tail))
     return float(low), float(high)
+
+
+def expanded_tail(units: int) -> float:
+    """Φ(−t √(n / (n − 1))), t the 97.5 % quantile of Student's t with n − 1 degrees: 0.025 for many units.
+
+    A resample's mean varies by (n − 1) / n too little, and its spread is not known but estimated.
+    """
+    if units < 2:
+        return 0.0
+    return float(stats.norm.cdf(-stats.t.ppf(0.975, units - 1) * math.sqrt(units / (units - 1))))
 
 
 def wilson(share: float, n: int) -> Figure:
@@ -55,7 +67,7 @@ def wilson(share: float, n: int) -> Figure:
     z = stats.norm.ppf(0.975)
     centre, half = share + z**2 / (2 * n), z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
-    return Figure(share, min(float(low), share), max(float(high), share), n)
+    return Figure(share, max(0.0, min(float(low), share)), min(1.0, max(float(high), share)), n)
 
 
 def ratio_figure(

@@ -1,8 +1,9 @@
 """Chance-corrected agreement: Krippendorff's alpha at three levels, and Cohen's kappa, with their intervals.
 
 A unit is whatever several people judged; units of one prompt depend on each other, so intervals
-resample prompts. Undefined is None, never 0 or 1: alpha without variation, kappa where both people
-always gave one and the same answer.
+resample prompts. Where nobody disagrees every resample is the same: the lower end is Wilson's over the prompts then,
+as if one that is not alike were alike by chance. Undefined is None, never 0 or 1: alpha without variation, kappa where
+both people always gave one and the same answer.
 """
 
 from typing import Literal
@@ -10,7 +11,7 @@ from typing import Literal
 import krippendorff
 import numpy as np
 
-from annotation.bootstrap import MINIMUM, RESAMPLES, Figure, Floats, bootstrap, sums
+from annotation.bootstrap import MINIMUM, RESAMPLES, Figure, Floats, bootstrap, sums, wilson
 from annotation.outcomes import Ints
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -55,6 +56,8 @@ def alpha_figure(
     if n < max(1, minimum) or (counts.sum(axis=0) > 0).sum() < 2:
         return None  # with one value only there is no expected disagreement to compare with
     value = float(krippendorff.alpha(value_counts=counts, value_domain=values, level_of_measurement=level))
+    if value == 1:
+        return wilson(value, n)
     weight = 1 / (counts.sum(axis=1) - 1)
     rows = np.stack(
         [sums(code, counts[:, c] * (counts[:, k] - (c == k)) * weight, n) for c in range(size) for k in range(size)],
@@ -91,5 +94,7 @@ def kappa_figure(
     value = float(cohen_kappa(rows.sum(axis=0).reshape(1, values, values))[0])
     if np.isnan(value):
         return None
+    if value == 1:
+        return wilson(value, n)
     low, high = bootstrap(rows, lambda means: cohen_kappa(means.reshape(-1, values, values)), seed=seed)
     return Figure(value, min(low, value), max(high, value), n)

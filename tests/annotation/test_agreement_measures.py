@@ -9,6 +9,7 @@ import krippendorff
 import numpy as np
 import pytest
 
+from annotation.bootstrap import expanded_tail, ratio_figure, wilson
 from annotation.criteria import Ratings, criteria
 from annotation.measures import alpha, alpha_figure, cohen_kappa, kappa_figure
 from annotation.outcomes import Ranked, pair_outcomes
@@ -73,6 +74,26 @@ def test_kappa_equals_the_published_table():
 def test_kappa_is_undefined_where_both_always_say_the_same():
     one = np.ones(9, dtype=np.int64)
     assert kappa_figure(one, one, np.arange(9), 3) is None
+
+
+def test_where_nobody_disagrees_the_interval_is_not_of_no_width():
+    one = np.tile([0, 2], 10)
+    found = kappa_figure(one, one, np.arange(20), 3)
+    assert (found.value, found.high) == (1, 1)
+    assert found.low == wilson(1, 20).low < 0.9
+    assert figure_of([one.tolist(), one.tolist()], "nominal") == found
+
+
+def test_ten_prompts_cover_the_truth_as_often_as_they_say():
+    """The plain percentiles do in 89 % of these samples."""
+    hits = 0
+    for seed in range(400):
+        share = np.random.default_rng(seed).beta(6, 3, size=10)
+        found = ratio_figure(18 * share, np.full(10, 18.0), seed=seed)
+        hits += found.low <= 2 / 3 <= found.high
+    assert 0.92 <= hits / 400 <= 0.98
+    assert expanded_tail(5) < 0.002
+    assert expanded_tail(1000) == pytest.approx(0.025, abs=2e-4)
 
 
 def test_kappa_of_opposite_answers_is_negative_and_of_equal_ones_one():
