@@ -1,10 +1,11 @@
 """How reliable each annotator is, from the pairs that several of them judged: who guesses, inverts or clicks down.
 
 P(a puts i above j) = σ(γ_a d + b_a s), d = u_i − u_j ~ N(0, spread²) for each pair, s = +1 where i stood earlier on
-the page, −1 where later, 0 where that is not known. Priors: γ ~ N(1, ½²), b ~ N(0, 1), log spread ~ N(log 2, 1). The
-unknown d of a pair is integrated out by Gauss–Hermite quadrature: at the most probable point of γ and d together, γ
-would grow with the number of prompts. A tie counts half for each side. The pairs of one ranking of K completions weigh
-2 / K each: K − 1 independent answers, however many pairs. The most probable point is found by L-BFGS.
+the page, −1 where later, 0 where that is not known. Priors: γ ~ N(1, ½²), b ~ N(0, 1), log spread ~ N(log 2, ¼²): a
+free spread goes to 0 in a panel that agrees on little, and every γ stays at 1 then. The unknown d of a pair is
+integrated out by Gauss–Hermite quadrature: at the most probable point of γ and d together, γ would grow with the
+number of prompts. A tie counts half for each side. The pairs of one ranking of K completions weigh 2 / K each: K − 1
+independent answers, however many pairs. The most probable point is found by L-BFGS.
 
 The learning side weighs labels by a model of the same family (``rlhf.reliability``), without the page's order, which a
 snapshot does not hold; the two layers are siblings and neither may import the other.
@@ -23,10 +24,10 @@ from annotation.outcomes import Ints, Outcomes, Shared
 
 MINIMUM_TASKS = 30  # shared tasks before anybody is judged
 GUESSING = 0.3
-LEANING = 1.0
+LEANING, LEANING_SURELY = 1.0, 0.5
 NEWEST = 150  # shared tasks of each annotator that the fit looks at
 GAMMA_MEAN, GAMMA_SD, BIAS_SD = 1.0, 0.5, 1.0
-SPREAD, LOG_SPREAD_SD = 2.0, 1.0
+SPREAD, LOG_SPREAD_SD = 2.0, 0.25
 _NODES, _MASSES = np.polynomial.hermite_e.hermegauss(21)  # of the standard normal
 _LOG_MASSES = np.log(_MASSES / _MASSES.sum())
 
@@ -92,11 +93,15 @@ def reliabilities(
 
 
 def flags_of(gamma: Figure, bias: Figure | None) -> tuple[str, ...]:
-    """What is worth a look: γ below 0.3, inverted where its whole interval is below 0, |b| above 1."""
+    """What is worth a look: γ below 0.3 with 0 in its interval, or all of it below 0; |b| above 1 and surely above ½.
+
+    Who is weak, but surely above guessing, is none of these: in a panel of people who are right on 60 to 90 % of pairs,
+    the weakest have a γ of 0.2.
+    """
     flags = []
-    if gamma.value < GUESSING:
+    if gamma.value < GUESSING and gamma.low < 0:
         flags.append("inverted" if gamma.high < 0 else "close to guessing")
-    if bias is not None and abs(bias.value) > LEANING:
+    if bias is not None and abs(bias.value) > LEANING and max(bias.low, -bias.high) > LEANING_SURELY:
         flags.append("position bias")
     return tuple(flags)
 
@@ -154,10 +159,10 @@ def negative_log_posterior(point: Floats, answers: Answers) -> tuple[float, Floa
 
 
 def standard_errors(point: Floats, answers: Answers) -> Floats:
-    """Of (γ, b) [people, 2]: the sandwich H⁻¹ J H⁻¹ of each person, the others' values taken as known.
+    """Of (γ, b) [people, 2]: the larger of H⁻¹ and the sandwich H⁻¹ J H⁻¹ of each person, the others' values as known.
 
     H is the observed information (Louis 1982) with the prior's, J the outer products of the scores, summed within
-    prompts: it counts the pairs of a prompt as dependent.
+    prompts: it counts the pairs of a prompt as dependent. Of who ties everything J is 0, which is no certainty.
     """
     gaps, after, residual, _ = _posterior(point, answers)
     own, side, weight = after[answers.pair], answers.side, answers.weight[answers.pair]
@@ -178,8 +183,8 @@ def standard_errors(point: Floats, answers: Answers) -> Floats:
     outer = np.zeros((answers.people, 2, 2))
     np.add.at(outer, owner, summed[:, :, None] * summed[:, None, :])
     inverse = np.linalg.pinv(informed)
-    spread = inverse @ outer @ inverse
-    return np.sqrt(np.clip(np.diagonal(spread, axis1=1, axis2=2), 0, None))
+    variances = np.maximum(inverse, inverse @ outer @ inverse)
+    return np.sqrt(np.diagonal(variances, axis1=1, axis2=2))
 
 
 def _logits(point: Floats, answers: Answers) -> Floats:

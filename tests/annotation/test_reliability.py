@@ -9,6 +9,7 @@ from scipy.optimize import approx_fprime
 from annotation.bootstrap import Figure
 from annotation.outcomes import pair_outcomes, shared_units
 from annotation.reliability import (
+    GUESSING,
     flags_of,
     most_probable,
     negative_log_posterior,
@@ -16,7 +17,7 @@ from annotation.reliability import (
     shared_answers,
     standard_errors,
 )
-from bench.panels import BAD, judged, panel
+from bench.panels import BAD, Design, judged, panel
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,30 @@ def test_a_spammer_a_clicker_and_an_adversary_are_flagged_and_nobody_else(crowd)
     assert by_kind["adversary"].flags == ("inverted",)
     assert {person.kind for person in people if found[person.name].flags} == set(BAD)
     assert all(one.shared == 60 and one.gamma.low < one.gamma.value < one.gamma.high for one in found.values())
+
+
+def test_who_ties_everything_and_who_clicks_from_below_are_flagged_too():
+    design = Design("odd", bad=("ties everything", "reverse clicker"))
+    people, rankings = panel(4, 60, 10, design)
+    found = judged(rankings)
+    assert found["ties everything 0"].flags == ("close to guessing",)
+    assert "position bias" in found["reverse clicker 1"].flags
+    assert found["reverse clicker 1"].bias.high < -1
+    assert not any(found[person.name].flags for person in people[2:])
+
+
+def test_who_is_weak_but_surely_above_guessing_is_not_flagged():
+    people, rankings = panel(20, 60, 10, Design("mixed", right=(0.6, 0.9)))
+    found = judged(rankings)
+    weak = [person for person in people if person.kind == "honest" and found[person.name].gamma.value < GUESSING]
+    assert weak
+    assert not any(found[person.name].flags for person in people if person.kind == "honest")
+    assert all(found[person.name].flags for person in people if person.kind != "honest")
+
+
+def test_in_a_panel_that_agrees_on_little_the_adversary_is_still_found():
+    found = judged(panel(11, 30, 3, Design("little", right=(0.6, 0.7)))[1])
+    assert found["adversary 2"].gamma.value < 0, "with a free spread it is 0.44"
 
 
 def test_below_thirty_shared_tasks_nobody_is_judged(crowd):
@@ -91,6 +116,8 @@ def test_the_interval_is_as_wide_as_the_estimates_scatter():
     [
         ((0.9, 0.7, 1.1), (0.2, 0.0, 0.4), ()),
         ((0.1, -0.1, 0.3), (0.2, 0.0, 0.4), ("close to guessing",)),
+        ((0.2, 0.1, 0.3), (0.2, 0.0, 0.4), ()),
+        ((0.8, 0.6, 1.0), (1.1, 0.3, 1.9), ()),
         ((-0.1, -0.3, 0.1), None, ("close to guessing",)),
         ((-0.8, -1.0, -0.6), None, ("inverted",)),
         ((0.8, 0.6, 1.0), (-1.5, -2.0, -1.0), ("position bias",)),
