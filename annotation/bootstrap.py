@@ -14,6 +14,7 @@ from scipy import stats
 
 MINIMUM = 5
 RESAMPLES = 1000
+GROUPS = 500  # more units than these are resampled in so many random groups
 _CHUNK = 2_000_000  # indices held at once
 
 Floats = NDArray[np.float64]
@@ -35,9 +36,13 @@ def bootstrap(
     """95 % interval of ``statistic`` (means [B, C] to values [B]) by percentiles over resamples of ``rows`` [units, C].
 
     The percentiles are the expanded ones of Hesterberg (2015): 2.5 and 97.5 of resamples cover too little of few units.
-    Resamples on which the statistic is NaN (undefined) are left out.
+    Resamples on which the statistic is NaN (undefined) are left out. Of very many units, the sums of random groups of
+    them are resampled: as wide on average, and 500 groups tell the width as well as 1,000 resamples do.
     """
     rng = np.random.default_rng(seed)
+    if len(rows) > GROUPS:
+        group = rng.permutation(len(rows)) % GROUPS
+        rows = np.stack([sums(group, column, GROUPS) for column in rows.T], axis=1) * (GROUPS / len(rows))
     units = len(rows)
     step = max(1, _CHUNK // units)
     values = []

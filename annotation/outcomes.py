@@ -1,8 +1,8 @@
 """Rankings as a flat table of pair outcomes, and the pairs that several annotators judged."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,12 +86,11 @@ def pair_outcomes(rankings: Sequence[Ranked]) -> Outcomes:
     """The table of pairs. Raises ValueError when a ranking names a completion twice."""
     names = tuple(sorted({ranked.annotator for ranked in rankings}))
     code = {name: index for index, name in enumerate(names)}
-    rows = [_rows(ranked) for ranked in rankings]
     by_size: dict[int, list[int]] = {}
-    for index, row in enumerate(rows):
-        by_size.setdefault(len(row), []).append(index)
+    for index, ranked in enumerate(rankings):
+        by_size.setdefault(sum(map(len, ranked.groups)), []).append(index)
     # Rankings of one size at a time, so that each step is one array operation.
-    parts = [_pairs_of(members, rows, size) for size, members in sorted(by_size.items()) if size > 1]
+    parts = [_pairs_of(members, rankings, size) for size, members in sorted(by_size.items()) if size > 1]
     table = np.concatenate(parts) if parts else np.zeros((0, 6), np.int64)
     uncompared = np.array([ranked.best_worst for ranked in rankings], dtype=bool)
     table = table[~(uncompared[table[:, 0]] & (table[:, 3] == 0))]
@@ -114,30 +113,17 @@ def shared_units(pairs: Outcomes) -> Shared:
     entry = np.sort(last[raters[unit[last]] >= 2])
     kept, first, unit = np.unique(unit[entry], return_index=True, return_inverse=True)
     where = entry[first]
-    turned = np.array(
-        [_turned(*names) for names in zip(pairs.prompt[where], pairs.low[where], pairs.high[where], strict=True)],
-        dtype=np.int64,
-    )
+    turned = _turned(pairs.prompt[where], pairs.low[where], pairs.high[where])
     sign = pairs.outcome[entry] * turned[unit]
     counts = np.bincount(unit * 3 + sign + 1, minlength=3 * len(kept)).reshape(-1, 3)
     codes, prompt = np.unique(pairs.prompt[where], return_inverse=True)
     return Shared(counts, prompt, len(codes), entry, unit, sign)
 
 
-def _rows(ranked: Ranked) -> list[tuple[int, int, int]]:
-    """(completion id, group, place on the page or -1), sorted by id."""
-    place = {completion: index for index, completion in enumerate(ranked.display_order)}
-    rows = sorted((c, level, place.get(c, -1)) for level, group in enumerate(ranked.groups) for c in group)
-    if len({row[0] for row in rows}) < len(rows):
-        raise ValueError(f"the ranking of prompt {ranked.prompt} by {ranked.annotator} names a completion twice")
-    return rows
-
-
-def _pairs_of(members: list[int], rows: list[list[tuple[int, int, int]]], size: int) -> Ints:
+def _pairs_of(members: list[int], rankings: Sequence[Ranked], size: int) -> Ints:
     """Columns ranking, low, high, outcome, shown, ends of the rankings with ``size`` completions."""
-    table = np.array([rows[index] for index in members], dtype=np.int64)  # [R, K, (id, group, place)]
+    ids, group, place = _table([rankings[index] for index in members], size)
     first, second = np.triu_indices(size, k=1)
-    ids, group, place = table[:, :, 0], table[:, :, 1], table[:, :, 2]
     known = (place[:, first] >= 0) & (place[:, second] >= 0)
     apart = np.where(known, place[:, second] - place[:, first], 0)
     columns = (
@@ -151,6 +137,37 @@ def _pairs_of(members: list[int], rows: list[list[tuple[int, int, int]]], size: 
     return np.stack(columns, axis=1).astype(np.int64)
 
 
+def _table(rankings: Sequence[Ranked], size: int) -> tuple[Ints, Ints, Ints]:
+    """Completion ids in rising order, their groups, and their places on the page or -1, [R, size] each."""
+    groups = list(chain.from_iterable(ranked.groups for ranked in rankings))
+    lengths = np.fromiter(map(len, groups), np.int64, len(groups))
+    of_ranking = np.fromiter((len(ranked.groups) for ranked in rankings), np.int64, len(rankings))
+    level = np.arange(len(groups)) - np.repeat(np.cumsum(of_ranking) - of_ranking, of_ranking)
+    shape = (len(rankings), size)
+    ids = np.fromiter(chain.from_iterable(groups), np.int64, len(rankings) * size).reshape(shape)
+    order = np.argsort(ids, axis=1)
+    ids = np.take_along_axis(ids, order, axis=1)
+    if twice := np.flatnonzero((ids[:, 1:] == ids[:, :-1]).any(axis=1)).tolist():
+        wrong = rankings[twice[0]]
+        raise ValueError(f"the ranking of prompt {wrong.prompt} by {wrong.annotator} names a completion twice")
+    return ids, np.take_along_axis(np.repeat(level, lengths).reshape(shape), order, axis=1), _places(rankings, ids)
+
+
+def _places(rankings: Sequence[Ranked], ids: Ints) -> Ints:
+    """Where each of ``ids`` [R, K], rising in a row, stood on its page, from 0; -1 where that is not known."""
+    place = np.full(ids.shape, -1, dtype=np.int64)
+    whole = [index for index, ranked in enumerate(rankings) if len(ranked.display_order) == ids.shape[1]]
+    shown = np.array([rankings[index].display_order for index in whole], dtype=np.int64).reshape(-1, ids.shape[1])
+    order = np.argsort(shown, axis=1)
+    same = (np.take_along_axis(shown, order, axis=1) == ids[whole]).all(axis=1)
+    place[np.array(whole, dtype=np.int64)[same]] = order[same]
+    rest = {*range(len(rankings))} - {*np.array(whole, dtype=np.int64)[same].tolist()}
+    for index in rest:
+        stood = {completion: at for at, completion in enumerate(rankings[index].display_order)}
+        place[index] = [stood.get(one, -1) for one in ids[index].tolist()]
+    return place
+
+
 def _keys(pairs: Outcomes) -> Ints:
     """One integer for each (prompt, low, high): codes instead of ids, so that it fits into 63 bits."""
     ids, codes = np.unique(np.concatenate([pairs.low, pairs.high]), return_inverse=True)
@@ -160,6 +177,12 @@ def _keys(pairs: Outcomes) -> Ints:
     return keys
 
 
-def _turned(prompt: int, low: int, high: int) -> int:
-    """The pair's fixed orientation, +1 or -1, from its ids alone."""
-    return 1 if hashlib.sha256(f"{prompt}:{low}:{high}".encode()).digest()[0] & 1 else -1
+def _turned(prompt: Ints, low: Ints, high: Ints) -> Ints:
+    """Each pair's fixed orientation, +1 or -1: a bit of a hash of its ids alone (the finaliser of splitmix64)."""
+    found = np.zeros(len(prompt), dtype=np.uint64)
+    for part in (prompt, low, high):
+        found += part.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+        found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        found ^= found >> np.uint64(31)
+    return np.where(found & np.uint64(1), 1, -1).astype(np.int64)

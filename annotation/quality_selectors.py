@@ -99,7 +99,7 @@ def _timed(project: Project) -> list[Timed]:
 def project_quality(project: Project) -> dict[str, Any]:
     """annotation.quality.Quality of the current rankings, as plain data.
 
-    It takes about two seconds for 10,000 rankings, so it is kept until a ranking is added, revised
+    It takes about six CPU seconds for 100,000 rankings, so it is kept until a ranking is added, revised
     or taken back, or a task is skipped.
     """
     key = f"quality:{quality_state(project)}"
