@@ -12,7 +12,7 @@ from annotation.bootstrap import MINIMUM, Figure, Floats, ratio_figure, sums, wi
 from annotation.gold_and_repeats import Consistency, GoldAnswer, GoldResult, Repeat, consistencies, gold_results
 from annotation.outcomes import Flags, Ints, Outcomes, Ranked, Shared, pair_outcomes
 from annotation.reading import Haste, Timed, hastes
-from annotation.reliability import Reliability, reliabilities
+from annotation.reliability import Reliability, group_reliabilities
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class AnnotatorFigures:
     """One annotator; ``agreement`` is with the others on the same pairs, ties left out, n = prompts.
 
     ``ties`` is the share of tied pairs, n = rankings, ``tie_rate`` the same without an interval;
-    ``skipped`` the share of tasks skipped of those ranked or skipped. ``flags`` says why to look.
+    ``skipped`` the share of tasks skipped of those handed out here. ``flags`` says why to look.
     """
 
     annotator: str
@@ -139,6 +139,12 @@ def speed(rankings: Iterable[Ranked], *, minimum: int = MINIMUM) -> Speed | None
     return Speed(median, p10, p90, float(np.median(seconds / pairs)), len(timed))
 
 
+def skip_rate(rankings: Iterable[Ranked], skips: int, *, minimum: int = MINIMUM) -> Figure | None:
+    """Of the tasks skipped or ranked here: an imported ranking, whose day is not known, was handed to nobody."""
+    met = skips + sum(ranked.day is not None for ranked in rankings)
+    return wilson(skips / met, met) if met >= max(1, minimum) else None
+
+
 def _decided(ranked: Ranked) -> int:
     """How many pairs a ranking decides, ties included."""
     apart = sum(math.comb(len(group), 2) for group in ranked.groups) if ranked.best_worst else 0
@@ -156,7 +162,7 @@ def annotator_figures(
 ) -> tuple[AnnotatorFigures, ...]:
     """One row for each person who ranked, skipped or was tested, by name."""
     same, strict = _others(pairs, shared)
-    known = reliabilities(pairs, shared)
+    known = group_reliabilities(rankings, pairs, shared)
     own: dict[str, list[Ranked]] = {name: [] for name in sorted({*pairs.names, *tests.names()})}
     for ranked in rankings:
         own[ranked.annotator].append(ranked)
@@ -172,7 +178,6 @@ def annotator_figures(
         prompts, prompt = np.unique(just.prompt, return_inverse=True)
         seconds = [ranked.duration_ms / 1000 for ranked in mine if ranked.duration_ms is not None]
         skips = tests.skips[name]
-        met = skips + len(mine)
         reliability = known.get(name, Reliability(0, None, None, ()))
         gold, haste = tests.gold.get(name), tests.haste.get(name)
         figures.append(
@@ -192,7 +197,7 @@ def annotator_figures(
                 ),
                 position=position_of(just, everything, seed=seed, minimum=minimum),
                 skips=skips,
-                skipped=wilson(skips / met, met) if met >= max(1, minimum) else None,
+                skipped=skip_rate(mine, skips, minimum=minimum),
                 reliability=reliability,
                 gold=gold,
                 consistency=tests.consistency.get(name),

@@ -1,7 +1,7 @@
 """How far the labels can be trusted: every figure of the quality page, from one table of pair outcomes.
 
 Pure functions over plain data: no database and no torch, so selectors, commands and tests call
-them alike. 10,000 rankings take about two seconds. A figure is None where fewer than ``minimum``
+them alike. 100,000 rankings take about six CPU seconds. A figure is None where fewer than ``minimum``
 independent units stand behind it. Kendall's W is left out on purpose: it is 0.33 at pure chance
 for three raters.
 """
@@ -36,6 +36,7 @@ from annotation.annotators import (
     position_bias,
     position_of,
     share_figure,
+    skip_rate,
     speed,
 )
 from annotation.bootstrap import MINIMUM, RESAMPLES, Figure
@@ -69,6 +70,7 @@ __all__ = [
 class Quality:
     """All of it for one set of rankings; ``ties`` is the share of tied pairs, n = rankings.
 
+    ``skipped`` is that of the tasks handed out here, n = tasks.
     ``shared_prompts`` were ranked by two people or more; ``pairs_of_annotators`` counts the pairs
     of people of which ``by_annotator_pair`` lists those with the most prompts.
     """
@@ -88,6 +90,7 @@ class Quality:
     pairs_of_annotators: int
     position: PositionBias | None
     ties: Figure | None
+    skipped: Figure | None
     speed: Speed | None
     haste: Haste | None
     consistency: Consistency | None
@@ -131,6 +134,7 @@ def quality(
         pairs_of_annotators=all_pairs,
         position=position_of(pairs, everything, seed=seed, minimum=minimum),
         ties=share_figure(pairs.ranking, pairs.outcome == 0, everything, seed=seed, minimum=minimum),
+        skipped=skip_rate(rankings, tests.skips.total(), minimum=minimum),
         speed=speed(rankings, minimum=minimum),
         haste=tests.haste.get(""),
         consistency=tests.consistency.get(""),

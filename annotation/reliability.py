@@ -12,6 +12,7 @@ snapshot does not hold; the two layers are siblings and neither may import the o
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +21,10 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logsumexp
 
 from annotation.bootstrap import Figure, Floats
-from annotation.outcomes import Ints, Outcomes, Shared
+from annotation.outcomes import Ints, Outcomes, Ranked, Shared, pair_outcomes, shared_units
 
 MINIMUM_TASKS = 30  # shared tasks before anybody is judged
-GUESSING = 0.3
+GUESSING, HARDLY_MORE = 0.3, 0.05
 LEANING, LEANING_SURELY = 1.0, 0.5
 NEWEST = 150  # shared tasks of each annotator that the fit looks at
 GAMMA_MEAN, GAMMA_SD, BIAS_SD = 1.0, 0.5, 1.0
@@ -92,14 +93,33 @@ def reliabilities(
     return found
 
 
+def group_reliabilities(rankings: Sequence[Ranked], pairs: Outcomes, shared: Shared) -> dict[str, Reliability]:
+    """``reliabilities``, each group of raters (experts, crowd) by itself; of who is in two, where they share most.
+
+    Together, a larger crowd that sees it otherwise would make guessers of experts who agree with each other.
+    """
+    own: dict[str, list[Ranked]] = {}
+    for ranked in rankings:
+        own.setdefault(ranked.rater_group, []).append(ranked)
+    if len(own) < 2:
+        return reliabilities(pairs, shared)
+    found: dict[str, Reliability] = {}
+    for members in own.values():
+        table = pair_outcomes(members)
+        for name, one in reliabilities(table, shared_units(table)).items():
+            if name not in found or one.shared > found[name].shared:
+                found[name] = one
+    return found
+
+
 def flags_of(gamma: Figure, bias: Figure | None) -> tuple[str, ...]:
-    """What is worth a look: γ below 0.3 with 0 in its interval, or all of it below 0; |b| above 1 and surely above ½.
+    """What is worth a look: γ below 0.3 and perhaps guessing, or surely below 0; |b| above 1 and surely above ½.
 
     Who is weak, but surely above guessing, is none of these: in a panel of people who are right on 60 to 90 % of pairs,
     the weakest have a γ of 0.2.
     """
     flags = []
-    if gamma.value < GUESSING and gamma.low < 0:
+    if gamma.value < GUESSING and gamma.low < HARDLY_MORE:
         flags.append("inverted" if gamma.high < 0 else "close to guessing")
     if bias is not None and abs(bias.value) > LEANING and max(bias.low, -bias.high) > LEANING_SURELY:
         flags.append("position bias")
@@ -183,8 +203,9 @@ def standard_errors(point: Floats, answers: Answers) -> Floats:
     outer = np.zeros((answers.people, 2, 2))
     np.add.at(outer, owner, summed[:, :, None] * summed[:, None, :])
     inverse = np.linalg.pinv(informed)
-    variances = np.maximum(inverse, inverse @ outer @ inverse)
-    return np.sqrt(np.diagonal(variances, axis1=1, axis2=2))
+    variances: Floats = np.maximum(inverse, inverse @ outer @ inverse)
+    errors: Floats = np.sqrt(np.diagonal(variances, axis1=1, axis2=2))
+    return errors
 
 
 def _logits(point: Floats, answers: Answers) -> Floats:

@@ -155,6 +155,7 @@ class QualitySerializer(serializers.Serializer[Any]):
     pairs_of_annotators = serializers.IntegerField()
     position = PositionBiasSerializer(allow_null=True)
     ties = FigureSerializer(allow_null=True)
+    skipped = FigureSerializer(allow_null=True, help_text="Of the tasks handed out here; n = tasks.")
     speed = SpeedSerializer(allow_null=True)
     haste = HasteSerializer(allow_null=True)
     consistency = ConsistencySerializer(allow_null=True)

@@ -11,6 +11,7 @@ from annotation.outcomes import pair_outcomes, shared_units
 from annotation.reliability import (
     GUESSING,
     flags_of,
+    group_reliabilities,
     most_probable,
     negative_log_posterior,
     reliabilities,
@@ -88,6 +89,20 @@ def test_without_a_display_order_there_is_no_lean_and_the_rest_stands(crowd):
     found = judged([replace(one, display_order=()) for one in rankings])
     assert {one.bias for one in found.values()} == {None}
     assert {person.kind for person in people if found[person.name].flags} == set(BAD)
+
+
+def test_experts_are_held_against_experts_and_not_against_a_crowd_that_turns_everything_round(crowd):
+    _, rankings = crowd
+    honest = [one for one in rankings if one.annotator.startswith("honest")]
+    experts = [replace(one, rater_group="expert") for one in honest if one.annotator in ("honest 3", "honest 4")]
+    others = [
+        replace(one, groups=one.groups[::-1], rater_group="crowd") for one in honest if one.annotator > "honest 5"
+    ]
+    together = [*experts, *others]
+    pairs = pair_outcomes(together)
+    alone = group_reliabilities(together, pairs, shared_units(pairs))
+    assert {one.flags for one in alone.values()} == {()}
+    assert reliabilities(pairs, shared_units(pairs))["honest 3"].flags == ("inverted",)
 
 
 def test_of_very_many_shared_tasks_the_newest_are_looked_at(crowd):
