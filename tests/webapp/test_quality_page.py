@@ -1,6 +1,6 @@
 """The quality page: every figure with its n, and 'too few' where there is too little to say."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from django.core.cache import cache
@@ -8,11 +8,20 @@ from django.urls import reverse
 
 from annotation.criteria import Ratings
 from annotation.models import Ranking
+from annotation.outcomes import Ranked
 from annotation.quality import Evidence, quality
 from annotation.reading import Timed
 from bench.panels import panel
 from tests.factories import TaskFactory, ranked
-from webapp.dashboard.quality import agreement_charts, checks, criteria_chart, matrix, stretch_name, votes_chart
+from webapp.dashboard.quality import (
+    agreement_charts,
+    by_concern,
+    checks,
+    criteria_chart,
+    matrix,
+    stretch_name,
+    votes_chart,
+)
 
 
 @pytest.fixture
@@ -32,7 +41,7 @@ def test_a_lead_sees_agreement_with_its_interval_and_n(show, project, alice, bob
     html = show().content.decode()
     assert "Krippendorff" in html
     assert "n = 6 prompts" in html
-    assert "100.0 % (" not in html
+    assert "100.0 % (61.0 % to 100.0 %), n = 6<" in html
     assert "said the same of 36 pairs" in html
 
 
@@ -92,6 +101,40 @@ def test_the_matrix_is_symmetric_and_names_what_is_small(figures):
         assert (cell is None) == (one == other)
         assert cell == cells[other, one]
     assert {cell.prompts for cell in cells.values() if cell} == {30}
+
+
+def test_a_matrix_of_people_who_share_next_to_nothing_is_not_drawn(figures):
+    few = [{**pair, "agreement": None} for pair in figures["by_annotator_pair"]]
+    assert matrix(figures | {"by_annotator_pair": [figures["by_annotator_pair"][0], *few[1:]]})[0] != []
+    assert matrix(figures | {"by_annotator_pair": few}) == ([], [])
+    apart = [dict(pair, first=f"{pair['first']} {n}") for n, pair in enumerate(figures["by_annotator_pair"])]
+    assert matrix(figures | {"by_annotator_pair": apart}) == ([], [])
+
+
+def test_those_with_a_flag_stand_first(figures):
+    flags = [bool(row["flags"]) for row in by_concern(figures)]
+    assert flags == sorted(flags, reverse=True)
+    assert any(flags)
+    assert not all(flags)
+
+
+def test_skips_and_time_are_shown_with_their_n_and_without_them_the_page_says_why(show, project, alice, bob):
+    shared(project, alice, bob)
+    html = show().content.decode()
+    assert "not timed" in html
+    assert "no repeats" in html
+    Ranking.objects.update(duration_ms=40_000)
+    cache.clear()
+    html = show().content.decode()
+    assert "40.0 s" in html
+    assert "for each pair decided" in html
+    assert "Of the tasks handed out here" in html
+
+
+def test_imported_rankings_were_handed_to_nobody():
+    rankings = [Ranked(prompt, "alice", ((1,), (2,))) for prompt in range(9)]
+    assert quality(rankings).skipped is None
+    assert quality([replace(one, day=1) for one in rankings], evidence=Evidence(skips=["alice"])).skipped.value == 0.1
 
 
 def test_checks_sound_the_alarm_where_the_page_s_order_leaks_in(figures):

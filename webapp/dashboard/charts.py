@@ -69,10 +69,11 @@ def dot_chart(
     *,
     unit: str = "",
     note: str = "",
+    form: str = "",
     band: tuple[float, float, str] | None = None,
     marks: Iterable[tuple[float, str]] = (),
 ) -> DotChart | None:
-    """Values with their intervals on one axis; None when nothing was measured."""
+    """Values with their intervals on one axis, as percentages in the ``form`` share; None when nothing was measured."""
     rows = [row for row in rows if is_figure(row.interval.get("value"))]
     marks = tuple(marks)
     if not rows:
@@ -83,8 +84,8 @@ def dot_chart(
         title=title,
         unit=unit,
         note=note,
-        dots=tuple(_dot(row, scale) for row in rows),
-        ticks=scale.ticks(),
+        dots=tuple(_dot(row, scale, form) for row in rows),
+        ticks=scale.ticks(form),
         height=ROW,
         band=_span(scale, *band) if band else None,
         marks=tuple(Span(scale.x(value), 0, text) for value, text in marks),
@@ -99,12 +100,12 @@ def _bounds(interval: Mapping[str, Any]) -> list[float]:
     return [interval[name] for name in ("value", "low", "high") if is_figure(interval.get(name))]
 
 
-def _dot(row: Row, scale: "Scale") -> Dot:
+def _dot(row: Row, scale: "Scale", form: str) -> Dot:
     low, high = min(_bounds(row.interval)), max(_bounds(row.interval))
     value = row.interval["value"]
-    text = figure(value)
+    text = figure(value, form)
     if low != high:
-        text += f" ({figure(low)} to {figure(high)})"
+        text += f" ({figure(low, form)} to {figure(high, form)})"
     if is_figure(row.interval.get("n")):
         text += f", n = {figure(row.interval['n'])}"
     left, right = scale.x(low), scale.x(high)
@@ -136,13 +137,18 @@ class Scale:
         share = (value - self.low) / (self.high - self.low)
         return round(EDGE + (100 - 2 * EDGE) * min(max(share, 0), 1), 2)
 
-    def ticks(self) -> tuple[Tick, ...]:
-        digits = max(0, -math.floor(math.log10(self.step)))
+    def ticks(self, form: str = "") -> tuple[Tick, ...]:
+        size, sign = (100, " %") if form == "share" else (1, "")
+        digits = max(0, -math.floor(math.log10(self.step * size)))
         count = round((self.high - self.low) / self.step)
         values = [self.low + self.step * index for index in range(count + 1)]
         anchors = ["start", *["middle"] * (count - 1), "end"]
         return tuple(
-            Tick(self.x(value), f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "\N{MINUS SIGN}"), anchor)
+            Tick(
+                self.x(value),
+                f"{round(value * size, digits) + 0.0:,.{digits}f}{sign}".replace("-", "\N{MINUS SIGN}"),
+                anchor,
+            )
             for value, anchor in zip(values, anchors, strict=True)
         )
 

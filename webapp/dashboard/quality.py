@@ -8,10 +8,13 @@ from typing import Any
 
 from annotation.reliability import MINIMUM_TASKS
 from webapp.dashboard.charts import DotChart, Row, dot_chart
+from webapp.dashboard.templatetags.figures import figure
 
 MATRIX = 10  # people in the matrix of pairs: more would not fit
-CHANCE = [(0.5, "0.5: chance")]
+CHANCE = [(0.5, "50 %: chance")]
 NO_MORE = [(0.0, "0: chance")]
+ALIKE = "pairs on which two people agree, ties left out; dashed: chance, 50 %"
+BEYOND = "1 is perfect; dashed: chance, 0"
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Check:
     note: str
     unit: str = "share"
     alarm: str = ""
+    absent: str = "too few"
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,6 @@ class Cell:
 def agreement_charts(quality: Mapping[str, Any]) -> list[DotChart]:
     """Pairwise agreement with the band of the best possible accuracy, and Krippendorff's alpha; then by group."""
     band, groups = quality["ceiling"], quality["groups"]
-    pairwise, alpha = "share of pairs on which two people agree, ties left out", "1 is perfect, 0 is chance"
     by_group = {
         name: [Row(group, figures[name] or {}, series) for group, figures in groups.items()]
         for name, series in (("pairwise_agreement", 1), ("alpha_pairs", 2))
@@ -46,18 +49,21 @@ def agreement_charts(quality: Mapping[str, Any]) -> list[DotChart]:
         dot_chart(
             "Pairwise agreement",
             [Row("All annotators", quality["pairwise_agreement"] or {})],
-            unit=pairwise,
+            unit=ALIKE,
+            form="share",
             band=(band["low"], band["high"], "Best possible accuracy of a reward model") if band else None,
             marks=CHANCE,
         ),
         dot_chart(
             "Krippendorff’s alpha, ordinal",
             [Row("All annotators", quality["alpha_pairs"] or {}, 2)],
-            unit=alpha,
+            unit=BEYOND,
             marks=NO_MORE,
         ),
-        dot_chart("Agreement within each group", by_group["pairwise_agreement"], unit=pairwise, marks=CHANCE),
-        dot_chart("Alpha within each group", by_group["alpha_pairs"], unit=alpha, marks=NO_MORE),
+        dot_chart(
+            "Agreement within each group", by_group["pairwise_agreement"], unit=ALIKE, form="share", marks=CHANCE
+        ),
+        dot_chart("Alpha within each group", by_group["alpha_pairs"], unit=BEYOND, marks=NO_MORE),
     ]
     return [chart for chart in charts if chart is not None]
 
@@ -69,23 +75,23 @@ def criteria_chart(quality: Mapping[str, Any]) -> DotChart | None:
         rows += [
             Row(f"{name}, {group}", figures["alpha_ordinal"] or {}, 3) for name, figures in found["criteria"].items()
         ]
-    return dot_chart("Agreement on the criteria", rows, unit="ordinal alpha of the ratings", marks=NO_MORE)
+    return dot_chart("Agreement on the criteria", rows, unit=f"ordinal alpha of the ratings; {BEYOND}", marks=NO_MORE)
 
 
 def votes_chart(quality: Mapping[str, Any]) -> DotChart | None:
     """Nominal alpha of the votes and kappa of each two voters."""
     votes = quality["votes"]
     rows = [Row("Alpha, nominal, all voters", votes["alpha_nominal"] or {}, 2)]
-    for key, figure in votes["cohen_kappa"].items():
+    for key, kappa in votes["cohen_kappa"].items():
         one, other = (votes["raters"][int(place) - 1] for place in key.split("-"))
-        rows.append(Row(f"Cohen’s kappa, {one} and {other}", figure or {}, 1))
-    return dot_chart("Votes on two completions", rows, unit="1 is perfect, 0 is chance", marks=NO_MORE)
+        rows.append(Row(f"Cohen’s kappa, {one} and {other}", kappa or {}, 1))
+    return dot_chart("Votes on two completions", rows, unit=BEYOND, marks=NO_MORE)
 
 
 def time_chart(quality: Mapping[str, Any]) -> DotChart | None:
     """Agreement by day or week, the newest at the bottom."""
     rows = [Row(stretch_name(one), one["agreement"] or {}) for one in quality["over_time"]]
-    return dot_chart("Agreement over time", rows, unit="pairwise, ties left out", marks=CHANCE)
+    return dot_chart("Agreement over time", rows, unit=ALIKE, form="share", marks=CHANCE)
 
 
 def stretch_name(stretch: Mapping[str, str]) -> str:
@@ -97,8 +103,14 @@ def checks(quality: Mapping[str, Any]) -> list[Check]:
     """What is measured over everybody beside agreement."""
     position, consistency, haste = quality["position"], quality["consistency"], quality["haste"] or {}
     leak = position is not None and position["p_value"] < 0.01
+    again = "too few" if consistency else "no repeats"
     found = [
         Check("Ties", quality["ties"], "Pairs that people could not tell apart."),
+        Check(
+            "Skipped",
+            quality["skipped"],
+            "Of the tasks handed out here. Many skips ask for a look at the reasons, on the page Labels.",
+        ),
         Check(
             "Shown earlier, ranked above",
             position and position["share"],
@@ -115,20 +127,32 @@ def checks(quality: Mapping[str, Any]) -> list[Check]:
             "The same order again",
             consistency and consistency["same_order"],
             "Tasks that one person ranked twice, shown in reverse the second time.",
+            absent=again,
         ),
         Check(
             "The same pairs again",
             consistency and consistency["pairs"],
             "Of their pairs that were no tie either time, those decided the same way.",
+            absent=again,
         ),
         Check(
             "Faster than reading",
             haste.get("share"),
             "Timed rankings below a thousand words a minute. Flagged, never dropped.",
             alarm="fast" if haste.get("flagged") else "",
+            absent="too few" if haste else "not timed",
         ),
+        _seconds(quality["speed"], timed=bool(haste)),
     ]
     return found + [cycle for cycle in map(_cycle, ("majority_cycles", "vote_cycles"), (quality, quality)) if cycle]
+
+
+def _seconds(speed: Mapping[str, Any] | None, *, timed: bool) -> Check:
+    title, note = "Time for a ranking", "The median, and from the fastest tenth to the slowest."
+    if speed is None:
+        return Check(title, None, note, absent="too few" if timed else "not timed")
+    spread = {"value": speed["median"], "low": speed["p10"], "high": speed["p90"], "n": speed["n"]}
+    return Check(title, spread, f"{note} {figure(speed['per_pair'], 'seconds')} for each pair decided.", unit="seconds")
 
 
 def _cycle(name: str, quality: Mapping[str, Any]) -> Check | None:
@@ -142,14 +166,21 @@ def _cycle(name: str, quality: Mapping[str, Any]) -> Check | None:
 
 
 def matrix(quality: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, list[Cell | None]]]]:
-    """Names, and for each a row of cells: the ten people who share the most prompts; None on the diagonal."""
+    """Names, and for each a row of cells: the ten people who share the most prompts; None on the diagonal.
+
+    Nobody, where most of them share too little with each other for a figure.
+    """
     pairs = quality["by_annotator_pair"]
     shared: Counter[str] = Counter()
     for pair in pairs:
-        shared.update({pair["first"]: pair["prompts"], pair["second"]: pair["prompts"]})
+        if pair["agreement"]:
+            shared.update({pair["first"]: pair["prompts"], pair["second"]: pair["prompts"]})
     names = sorted(name for name, _ in shared.most_common(MATRIX))
     known = {(pair["first"], pair["second"]): pair for pair in pairs}
     known |= {(second, first): pair for (first, second), pair in known.items()}
+    said = sum(bool(known.get((one, other), {}).get("agreement")) for one in names for other in names if one != other)
+    if 2 * said < len(names) * (len(names) - 1):
+        return [], []
     rows = [(one, [None if one == other else _cell(known.get((one, other))) for other in names]) for one in names]
     return names, rows
 
@@ -158,6 +189,11 @@ def _cell(pair: Mapping[str, Any] | None) -> Cell:
     figure = pair["agreement"] if pair else None
     prompts = pair["prompts"] if pair else 0
     return Cell(figure, prompts, figure is None or figure["n"] < MINIMUM_TASKS)
+
+
+def by_concern(quality: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The annotators, those with a flag first."""
+    return sorted(quality["annotators"], key=lambda row: not row["flags"])
 
 
 def flagged(quality: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from annotation.selectors import project_quality
 from webapp.dashboard.pages.base import project_page, project_render
 from webapp.dashboard.quality import (
     agreement_charts,
+    by_concern,
     checks,
     criteria_chart,
     flagged,
@@ -36,6 +37,7 @@ def quality(request: HttpRequest, project: Project) -> HttpResponse:
         "checks": checks(found),
         "matrix_names": names,
         "matrix": rows,
+        "annotators": by_concern(found),
         "flagged": flagged(found),
         "gold": gold_total(found),
         "suspicious": suspicious_labels(project),

@@ -27,7 +27,7 @@ KINDS = {
 
 @register.filter
 def figure(value: object, unit: str = "") -> str:
-    """A number with three significant digits: 0.412, 12.3, 1,204; ``share`` prints a percentage."""
+    """A number with three significant digits: 0.412, 12.3, 1,204; ``share`` prints a percentage, ``seconds`` a time."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return DASH
     text = _digits(value, unit)
@@ -37,6 +37,8 @@ def figure(value: object, unit: str = "") -> str:
 def _digits(value: float, unit: str) -> str:
     if unit == "share":
         return f"{100 * value:.1f} %"
+    if unit == "seconds":
+        return f"{value:.1f} s"
     size = abs(value)
     if isinstance(value, int) or size >= 1000:
         return f"{value:,.0f}"
