@@ -90,4 +90,5 @@ def annotator_progress(*, project: Project, annotator: User) -> Progress:
         counted = (done, left)
         cache.set(key, counted, PROGRESS_SECONDS)
     done, left = counted
-    return {"today": counts["today"], "mine": counts["mine"], "done": max(done, counts["mine"]), "open": left}
+    own = max(counts["mine"] - done, 0)  # ranked since by this person: done, and wanted no more
+    return {"today": counts["today"], "mine": counts["mine"], "done": done + own, "open": max(left - own, 0)}

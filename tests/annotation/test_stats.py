@@ -114,3 +114,10 @@ def test_progress_counts_todays_and_all(project, alice):
     ranked(project, alice)
     TaskFactory(project=project, wanted_raters=2)
     assert annotator_progress(project=project, annotator=alice) == {"today": 1, "mine": 2, "done": 2, "open": 2}
+
+
+def test_what_was_ranked_since_the_count_is_wanted_no_more(project, alice):
+    task = TaskFactory(project=project)
+    assert annotator_progress(project=project, annotator=alice)["open"] == 1
+    ranked(project, alice, task=task)
+    assert annotator_progress(project=project, annotator=alice) == {"today": 1, "mine": 1, "done": 1, "open": 0}

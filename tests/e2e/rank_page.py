@@ -49,7 +49,7 @@ class RankPage:
         wait_until(lambda: "".join(glyphs.all_text_contents()) == wanted)
 
     def expect_stored(self, pairs: int = 6) -> None:
-        expect(self.last).to_contain_text(f"{pairs} pairs")
+        expect(self.last).to_contain_text(f"{pairs} pair")
 
 
 def texts(ranking: Ranking) -> list[list[str]]:

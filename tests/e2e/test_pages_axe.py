@@ -47,7 +47,7 @@ def test_no_page_is_wider_than_a_phone(addresses, open_page, live_server, lena):
     assert wide == {}
 
 
-STACKED = ("runs", "models", "members", "rounds", "round", "snapshots", "gold")
+STACKED = ("runs", "models", "members", "rounds", "round", "snapshots", "gold", "review_case")
 
 
 @pytest.mark.parametrize("name", STACKED)

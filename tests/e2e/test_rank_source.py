@@ -102,7 +102,7 @@ def test_a_long_source_is_searched_and_folded(open_page, alice, project, make_ta
     lines = [f"{'AB'[turn % 2]}: This is turn {turn} of a long talk." for turn in range(40)]
     make_task(source="\n".join(lines))
     rank = RankPage(open_page(alice, PATH)).ready()
-    middle = rank.page.get_by_text("turn 20 of")
+    middle = rank.page.locator(".turn-text", has_text="turn 20 of")
     rank.page.get_by_role("button", name="Fold").click()
     expect(middle).to_be_hidden()
     rank.page.reload()

@@ -35,12 +35,12 @@ class Rater:
 
 @dataclass(frozen=True)
 class Line:
-    """One completion: its letter, its text, its place with each rater, its flags, its final place, the one chosen."""
+    """One completion: its letter, its text, by rater its place, its flags, its final place, and the one chosen."""
 
     pk: int
     letter: str
     text: str
-    places: list[str]
+    places: list[tuple[str, str]]
     flags: list[str]
     final: str
     chosen: int
@@ -100,7 +100,7 @@ def case_table(case: Case, choice: Choice | None = None) -> Table:
             one.pk,
             letters[one.pk],
             one.text,
-            [_place(rater.ranking, one.pk) for rater in raters],
+            [(rater.name, _place(rater.ranking, one.pk)) for rater in raters],
             [
                 f"{rater.name}: {rater.ranking.flags[str(one.pk)]}"
                 for rater in raters

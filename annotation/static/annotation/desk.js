@@ -208,7 +208,7 @@ export class Desk {
     if (item.kind !== "revise") this.tabs.tell(item.kind, item.task, answer?.ranking);
     if (item.kind === "skip") return;
     this.progress.counted(item.kind, answer);
-    this.find("#rank-last").textContent = `${answer.pairs} pairs stored ${timeOfDay()}`;
+    this.find("#rank-last").textContent = `${answer.pairs} ${answer.pairs === 1 ? "pair" : "pairs"} stored ${timeOfDay()}`;
   }
 
   refused({ item, error }) {

@@ -55,7 +55,7 @@ function inWords(state, id) {
     return worst(state) === id ? "worst" : null;
   }
   if (state.groups.length === 1) return "equal";
-  return state.groups[0]?.[0] === id ? "better" : null;
+  return state.groups[0]?.[0] === id ? SPOKEN[state.strengths[0]].replace(" than", "") : null;
 }
 
 /** What a move did, in one sentence. */

@@ -26,9 +26,12 @@ function readable(value) {
   return value < 0 ? `\u2212${text}` : text;
 }
 
+const WHOLE = [1, 2, 5].flatMap((one) => [0, 1, 2, 3, 4, 5].map((power) => one * 10 ** power)).sort((one, other) => one - other);
+
 function tickTexts(ticks) {
   const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : 1;
-  const digits = Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)));
+  let digits = 0; // as many as the step has: 0.25 is two
+  while (digits < 6 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6) digits += 1;
   return ticks.map((tick) => (Math.abs(tick) >= 1000 ? Math.round(tick).toLocaleString("en") : tick.toFixed(digits)));
 }
 
@@ -70,7 +73,7 @@ class Chart {
       legend: { show: names.length > 1, live: false },
       scales: { x: { time: false }, y: { range: (_, low, high) => this.range(low, high) } },
       axes: [
-        { ...axis, label: "step", labelSize: 16, size: 34, labelFont: "11px sans-serif", font: "11px sans-serif" },
+        { ...axis, incrs: WHOLE, label: "step", labelSize: 16, size: 34, labelFont: "11px sans-serif", font: "11px sans-serif" },
         { ...axis, size: 52, font: "11px sans-serif", values: (_, ticks) => tickTexts(ticks) },
       ],
       series: [

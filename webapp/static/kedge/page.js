@@ -23,6 +23,10 @@ document.addEventListener("keydown", (event) => {
   open.querySelector("summary").focus();
 });
 
+// On a phone the project's menu is wider than the screen: where one is stays in sight.
+const here = document.querySelector(".project-nav [aria-current]");
+if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;
+
 async function copyText(field) {
   const text = field.value ?? field.textContent;
   try {
