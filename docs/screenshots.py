@@ -26,9 +26,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright keeps a loop in this thread; nothing else runs in it
 django.setup()  # names of addresses, and the scenes' tables
 
-from django.urls import Resolver404, resolve  # noqa: E402
+from django.urls import Resolver404, resolve, reverse  # noqa: E402
 
 from docs.scenes import DONE, FIVE, PAIR, drafts_forget, scenes  # noqa: E402
+from workers.models import Run, RunKind  # noqa: E402
 
 HERE = Path(__file__).parent
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
@@ -118,7 +119,11 @@ def main() -> None:
         camera = Camera(browser, options.url, options.out, options.only)
         lead, annotator = (_log_in(browser, options.url, name, logins[name]) for name in ("lena", "alice"))
         camera.pages(None, {"login": "/accounts/login/"})
-        camera.pages(lead, dict(_pages(browser, options.url, lead)))
+        found = dict(_pages(browser, options.url, lead))
+        curves = Run.objects.filter(kind=RunKind.PPO).order_by("-pk").first()  # of the runs, one with curves
+        if curves is not None:
+            found["run"] = reverse("run", args=[curves.project.slug, curves.pk])
+        camera.pages(lead, found)
         with scenes(lead="lena", annotator="alice"):
             camera.pages(lead, {"gold": f"/projects/{PAIR}/gold/"})
             for state in STATES:
