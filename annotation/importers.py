@@ -165,8 +165,10 @@ def prompt_of(row: Row | BadRow) -> NewPrompt:
     turns = None
     if not any(row.values.get(name) not in (None, "") for name in PROMPT_FIELDS):
         turns = turns_field(row.values)
-    text = text_field(row.values, PROMPT_FIELDS, what="prompt") if turns is None else turns_text(turns)
-    text = text_checked(text, "prompt")
+    if turns is None:
+        text = text_field(row.values, PROMPT_FIELDS, what="prompt")
+    else:
+        text = text_checked(turns_text(turns), "prompt")
     if not text.strip() or (turns and not any(turn["text"].strip() for turn in turns)):
         raise InvalidInput("The prompt is empty.")
     external_id = id_field(row.values, ID_FIELDS)

@@ -36,6 +36,13 @@ Progress = Callable[[str, int, int], None]  # what is being done, how much of it
 csv.field_size_limit(MAX_LINE)
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value.")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_constant)
+
+
 @dataclass(frozen=True)
 class Row:
     """One object of the file; ``line`` is its line, in a JSON list or Parquet file its number, from 1."""
@@ -145,17 +152,13 @@ def _json_lines(file: IO[bytes]) -> Iterator[Row | BadRow]:
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             if text.strip():
-                yield _row(number, json.loads(text, parse_constant=_no_constant))
+                yield _row(number, _JSON.decode(text))
         except UnicodeDecodeError as error:
             yield BadRow(number, f"Not UTF-8: byte {error.start + 1} of the line is 0x{line[error.start]:02x}.")
         except json.JSONDecodeError as error:
             yield BadRow(number, f"Not JSON: {error.msg} at column {error.colno}.")
         except (ValueError, RecursionError) as error:
             yield BadRow(number, f"Not JSON: {error}")
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value.")
 
 
 def _json_list(file: IO[bytes]) -> Iterator[Row | BadRow]:
@@ -170,7 +173,6 @@ def _json_list(file: IO[bytes]) -> Iterator[Row | BadRow]:
 
 def _items(text: IO[str]) -> Iterator[Any]:
     """The items of a JSON list, one after the other. Raises ValueError where it is none."""
-    decoder = json.JSONDecoder(parse_constant=_no_constant)
     held, place, count = text.read(_BLOCK).lstrip()[1:], 0, 0
     between = True  # the beginning counts as a comma, but the list may end there
     while True:
@@ -187,7 +189,7 @@ def _items(text: IO[str]) -> Iterator[Any]:
         why = f"it ends with item {count + between}"
         if between:
             try:
-                item, end = decoder.raw_decode(held, place)
+                item, end = _JSON.raw_decode(held, place)
             except json.JSONDecodeError as error:
                 end, why = len(held), f"{error.msg} in item {count + 1}"
             # A number that ends where the block does may go on in the next.

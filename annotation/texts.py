@@ -13,7 +13,7 @@ def text_problem(text: str) -> str | None:
     """Why no database and no UTF-8 file could hold ``text``; None when they can."""
     if "\x00" in text:
         return "The text holds a NUL character."
-    if found := _SURROGATE.search(text):
+    if not text.isascii() and (found := _SURROGATE.search(text)):
         return f"The text holds half of a surrogate pair (U+{ord(found.group()):04X}): it is no Unicode text."
     return None
 

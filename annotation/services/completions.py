@@ -1,10 +1,11 @@
 """Completions of other models from files into the project, and the tasks that follow from them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import IO, Any, BinaryIO
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Max
 
 from annotation.importers import (
     COMPLETION_NEEDS,
@@ -19,6 +20,8 @@ from annotation.importers import (
 from annotation.models import Completion, Project, Prompt, Task
 from annotation.readers import Progress
 from annotation.services.audit import import_end
+from annotation.services.bulk import rows_insert
+from annotation.services.known_prompts import prompts_known
 from annotation.services.tasks import tasks_create
 from annotation.users import User
 
@@ -77,37 +80,46 @@ def completions_store(
 
 def _write(project: Project, batch: list[NewCompletion], report: ImportReport) -> set[int]:
     prompts = _prompts(project, batch)
-    there: dict[tuple[int, str], list[Completion]] = {}
-    for known in Completion.objects.filter(prompt__in=set(prompts.values()), source__in={one.source for one in batch}):
-        there.setdefault((known.prompt_id, known.source), []).append(known)
-    fresh: list[Completion] = []
+    said, ordinals = _there(set(prompts.values()), {one.source for one in batch})
+    fresh: list[dict[str, Any]] = []
     for new in batch:
         prompt = prompts.get((new.prompt_id, new.prompt_hash))
         if prompt is None:
             wanted = f"the id {new.prompt_id!r}" if new.prompt_id else "this text"
             report.reject(new.line, f"No prompt with {wanted} is in the project: import the prompts first.")
-            continue
-        siblings = there.setdefault((prompt, new.source), [])
-        if any(sibling.text == new.text for sibling in siblings):
+        elif (prompt, new.source, new.text) in said:
             report.repeat(new.line, f"{new.source!r} wrote the same for this prompt already.")
-            continue
-        ordinal = max((sibling.ordinal for sibling in siblings), default=-1) + 1
-        completion = Completion(prompt_id=prompt, source=new.source, ordinal=ordinal, text=new.text, backend="imported")
-        siblings.append(completion)
-        fresh.append(completion)
-    report.created += len(Completion.objects.bulk_create(fresh))
-    return {completion.prompt_id for completion in fresh}
+        else:
+            said.add((prompt, new.source, new.text))
+            fresh.append(_row(new, prompt, ordinals[prompt, new.source]))
+            ordinals[prompt, new.source] += 1
+    report.created += rows_insert(model=Completion, rows=fresh)
+    return {row["prompt_id"] for row in fresh}
+
+
+def _there(prompts: set[int], sources: set[str]) -> tuple[set[tuple[int, str, str]], Counter[tuple[int, str]]]:
+    """What these sources wrote for these prompts, and the next ordinal of each source and prompt."""
+    said: set[tuple[int, str, str]] = set()
+    ordinals: Counter[tuple[int, str]] = Counter()
+    known = Completion.objects.filter(prompt__in=prompts, source__in=sources)
+    for prompt, source, text, ordinal in known.values_list("prompt_id", "source", "text", "ordinal"):
+        said.add((prompt, source, text))
+        ordinals[prompt, source] = max(ordinals[prompt, source], ordinal + 1)
+    return said, ordinals
+
+
+def _row(new: NewCompletion, prompt: int, ordinal: int) -> dict[str, Any]:
+    return {"prompt_id": prompt, "source": new.source, "ordinal": ordinal, "text": new.text, "backend": "imported"}
 
 
 def _prompts(project: Project, batch: list[NewCompletion]) -> dict[tuple[str, str], int]:
     """(external id, "") and ("", content hash) to the prompt's key."""
     ids = {new.prompt_id for new in batch} - {""}
     hashes = {new.prompt_hash for new in batch} - {""}
-    rows = Prompt.objects.filter(Q(identity__in=ids) | Q(content_hash__in=hashes), project=project)
     found: dict[tuple[str, str], int] = {}
-    for key, identity, content in rows.values_list("id", "identity", "content_hash"):
-        found[identity, ""] = key
-        found["", content] = key
+    for prompt in prompts_known(project=project, identities=ids, contents=hashes):
+        found[prompt.identity, ""] = prompt.pk
+        found["", prompt.content_hash] = prompt.pk
     return found
 
 

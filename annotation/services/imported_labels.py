@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from django.utils import timezone
@@ -12,7 +13,6 @@ from annotation.models import (
     Assignment,
     AssignmentEvent,
     AssignmentState,
-    Completion,
     PreferencePair,
     Project,
     Prompt,
@@ -23,7 +23,7 @@ from annotation.models import (
     TaskState,
 )
 from annotation.ranking import Answer
-from annotation.services.bulk import rows_insert
+from annotation.services.bulk import keys_take, rows_insert
 from annotation.services.pairs import pair_rows
 from annotation.services.rankings import answer_as_json
 
@@ -50,38 +50,41 @@ def labels_store(
     project: Project,
     comparisons: Sequence[Comparison],
     prompts: Mapping[int, Prompt],
-    texts: Mapping[int, Sequence[Completion]],
+    texts: Mapping[int, Sequence[int]],
     raters: Mapping[str, int],
     name: str,
     report: RankingReport,
 ) -> None:
-    """Write what these lines say and is not there yet; ``prompts`` and ``texts`` are by line."""
+    """Write what these lines say and is not there yet; ``prompts`` and ``texts`` (ids of completions) are by line."""
     labels = _labels(project, comparisons, prompts, texts, raters, report)
     tasks = {id(label.task): label for label in labels}
     _tasks_save(list(tasks.values()), report)
-    assignments = Assignment.objects.bulk_create(map(_assignment, labels))
+    assignments = keys_take(model=Assignment, count=len(labels))
     now = timezone.now()
     rows_insert(
+        model=Assignment,
+        rows=(_assignment(label, now) | {"id": key} for label, key in zip(labels, assignments, strict=True)),
+    )
+    rows_insert(
         model=AssignmentEvent,
-        rows=(
-            {"assignment_id": assignment.pk, "old": "", "new": str(AssignmentState.SUBMITTED), "at": now}
-            for assignment in assignments
-        ),
+        rows=({"assignment_id": key, "old": "", "new": str(AssignmentState.SUBMITTED)} for key in assignments),
     )
-    rankings = Ranking.objects.bulk_create(
-        _ranking(label, assignment, project, name) for label, assignment in zip(labels, assignments, strict=True)
-    )
-    report.created += len(rankings)
-    pairs = (pair for ranking in rankings for pair in pair_rows(ranking))
+    rankings = keys_take(model=Ranking, count=len(labels))
+    rows = [
+        _ranking(label, project, name) | {"id": key, "assignment_id": assignment}
+        for label, assignment, key in zip(labels, assignments, rankings, strict=True)
+    ]
+    report.created += rows_insert(model=Ranking, rows=rows)
     ties = 0
 
-    def counted() -> Iterator[dict[str, Any]]:
+    def pairs() -> Iterator[dict[str, Any]]:
         nonlocal ties
-        for pair in pairs:
-            ties += pair["tie"]
-            yield pair
+        for label, row in zip(labels, rows, strict=True):
+            for pair in pair_rows(Ranking(**row, prompt=label.prompt)):
+                ties += pair["tie"]
+                yield pair
 
-    written = rows_insert(model=PreferencePair, rows=counted())
+    written = rows_insert(model=PreferencePair, rows=pairs())
     report.tied_pairs += ties
     report.strict_pairs += written - ties
 
@@ -90,7 +93,7 @@ def _labels(
     project: Project,
     comparisons: Sequence[Comparison],
     prompts: Mapping[int, Prompt],
-    texts: Mapping[int, Sequence[Completion]],
+    texts: Mapping[int, Sequence[int]],
     raters: Mapping[str, int],
     report: RankingReport,
 ) -> list[_Label]:
@@ -98,7 +101,7 @@ def _labels(
     tasks, said = _there({prompts[one.line].pk for one in comparisons})
     labels: list[_Label] = []
     for one in comparisons:
-        ids = [completion.pk for completion in texts[one.line]]
+        ids = texts[one.line]
         for opinion in one.opinions:
             groups = [[ids[place] for place in group] for group in opinion.groups]
             placed = {place for group in opinion.groups for place in group} or range(len(ids))
@@ -175,28 +178,26 @@ def _tasks_save(labels: Iterable[_Label], report: RankingReport) -> None:
     )
 
 
-def _assignment(label: _Label) -> Assignment:
-    now = timezone.now()
-    return Assignment(
-        task_id=label.task.pk,
-        prompt_id=label.prompt.pk,
-        annotator_id=label.annotator,
-        state=AssignmentState.SUBMITTED,
-        display_order=label.order,
-        leased_at=now,
-        lease_expires=now,
-    )
+def _assignment(label: _Label, now: datetime) -> dict[str, Any]:
+    return {
+        "task_id": label.task.pk,
+        "prompt_id": label.prompt.pk,
+        "annotator_id": label.annotator,
+        "state": str(AssignmentState.SUBMITTED),
+        "display_order": label.order,
+        "leased_at": now,
+        "lease_expires": now,
+    }
 
 
-def _ranking(label: _Label, assignment: Assignment, project: Project, name: str) -> Ranking:
-    return Ranking(
-        assignment_id=assignment.pk,
-        project_id=project.pk,
-        prompt_id=label.prompt.pk,
-        annotator_id=label.annotator,
-        kind=TaskKind.IMPORTED,
-        origin=RankingOrigin.IMPORTED,
-        batch=name,
-        rater_group=label.opinion.group,
+def _ranking(label: _Label, project: Project, name: str) -> dict[str, Any]:
+    return {
+        "project_id": project.pk,
+        "prompt_id": label.prompt.pk,
+        "annotator_id": label.annotator,
+        "kind": str(TaskKind.IMPORTED),
+        "origin": str(RankingOrigin.IMPORTED),
+        "batch": name,
+        "rater_group": label.opinion.group,
         **label.values,
-    )
+    }

@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-
-from django.db.models import Q
+from typing import Any, TypeAlias
 
 from annotation.distribution import split_of
 from annotation.importers import RankingReport
-from annotation.layouts.base import Candidate, Comparison
+from annotation.layouts.base import Comparison
 from annotation.models import Completion, Project, Prompt
+from annotation.services.bulk import keys_take, rows_insert
+from annotation.services.known_prompts import prompts_known
 from annotation.texts import content_hash
 
 MAX_ORDINAL = 32_767
+Words: TypeAlias = tuple[int, str, str, int]  # prompt, source, text, and the how manyth of these
 
 
 def prompts_ensure(
@@ -22,8 +24,7 @@ def prompts_ensure(
     hashes = {one.line: content_hash(one.prompt) for one in comparisons}
     identities = {one.line: one.prompt_id or hashes[one.line] for one in comparisons}
     worded = {hashes[one.line] for one in comparisons if one.prompt}
-    rows = Prompt.objects.filter(project=project).defer("text", "turns", "references")
-    known = list(rows.filter(Q(identity__in=set(identities.values())) | Q(content_hash__in=worded)))
+    known = prompts_known(project=project, identities=identities.values(), contents=worded)
     by_identity = {prompt.identity: prompt for prompt in known}
     by_content = {prompt.content_hash: prompt for prompt in known}
     found: dict[int, Prompt] = {}
@@ -59,37 +60,50 @@ def _prompt(project: Project, comparison: Comparison, identity: str, content: st
 
 def completions_ensure(
     *, comparisons: Sequence[Comparison], prompts: Mapping[int, Prompt], report: RankingReport
-) -> dict[int, list[Completion]]:
-    """Each line's completions. The n-th of the same words by the same source is the n-th there is of them."""
-    there: dict[tuple[int, str, str], list[Completion]] = {}
-    ordinals: Counter[tuple[int, str]] = Counter()
-    for known in Completion.objects.filter(prompt__in={prompt.pk for prompt in prompts.values()}).order_by("ordinal"):
-        there.setdefault((known.prompt_id, known.source, known.text), []).append(known)
-        ordinals[known.prompt_id, known.source] = known.ordinal + 1
-    found: dict[int, list[Completion]] = {}
-    fresh: list[Completion] = []
+) -> dict[int, list[int]]:
+    """The ids of each line's completions. The n-th of the same words by one source is the n-th there is of them."""
+    keys, ordinals = _there({prompt.pk for prompt in prompts.values()})
+    found: dict[int, list[Words]] = {}
+    fresh: dict[Words, dict[str, Any]] = {}
     for one in comparisons:
         prompt = prompts[one.line].pk
         needed = Counter(candidate.source for candidate in one.candidates)
         if any(ordinals[prompt, source] + count > MAX_ORDINAL for source, count in needed.items()):
             report.reject(one.line, f"One source has {MAX_ORDINAL:,} completions of this prompt already.")
             continue
-        used: Counter[tuple[int, str, str]] = Counter()
-        line = found[one.line] = []
-        for candidate in one.candidates:
-            key = (prompt, candidate.source, candidate.text)
-            same = there.setdefault(key, [])
-            if used[key] == len(same):
-                same.append(_completion(prompt, candidate, ordinals[prompt, candidate.source]))
-                ordinals[prompt, candidate.source] += 1
-                fresh.append(same[-1])
-            line.append(same[used[key]])
-            used[key] += 1
-    report.completions += len(Completion.objects.bulk_create(fresh))
+        found[one.line] = _words(prompt, one)
+        for words in found[one.line]:
+            if words not in keys and words not in fresh:
+                fresh[words] = _row(words, ordinals[prompt, words[1]])
+                ordinals[prompt, words[1]] += 1
+    keys |= dict(zip(fresh, keys_take(model=Completion, count=len(fresh)), strict=True))
+    rows = (row | {"id": keys[words]} for words, row in fresh.items())
+    report.completions += rows_insert(model=Completion, rows=rows)
+    return {line: [keys[words] for words in those] for line, those in found.items()}
+
+
+def _there(prompts: set[int]) -> tuple[dict[Words, int], Counter[tuple[int, str]]]:
+    """The ids of the prompts' completions, and the next ordinal of each source."""
+    keys: dict[Words, int] = {}
+    ordinals: Counter[tuple[int, str]] = Counter()
+    seen: Counter[tuple[int, str, str]] = Counter()
+    rows = Completion.objects.filter(prompt__in=prompts).order_by("ordinal", "id")
+    for prompt, source, text, key, ordinal in rows.values_list("prompt_id", "source", "text", "id", "ordinal"):
+        keys[prompt, source, text, seen[prompt, source, text]] = key
+        seen[prompt, source, text] += 1
+        ordinals[prompt, source] = ordinal + 1
+    return keys, ordinals
+
+
+def _words(prompt: int, comparison: Comparison) -> list[Words]:
+    seen: Counter[tuple[str, str]] = Counter()
+    found: list[Words] = []
+    for candidate in comparison.candidates:
+        found.append((prompt, candidate.source, candidate.text, seen[candidate.source, candidate.text]))
+        seen[candidate.source, candidate.text] += 1
     return found
 
 
-def _completion(prompt: int, candidate: Candidate, ordinal: int) -> Completion:
-    return Completion(
-        prompt_id=prompt, source=candidate.source, ordinal=ordinal, text=candidate.text, backend="imported"
-    )
+def _row(words: Words, ordinal: int) -> dict[str, Any]:
+    prompt, source, text, _ = words
+    return {"prompt_id": prompt, "source": source, "ordinal": ordinal, "text": text, "backend": "imported"}

@@ -9,8 +9,6 @@ from functools import partial
 from typing import IO, Any, BinaryIO
 
 from django.db import transaction
-from django.db.models import Q
-from django.utils import timezone
 
 from annotation.distribution import split_of
 from annotation.importers import PROMPT_NEEDS, ImportReport, NewPrompt, batches_of, prompt_of, put_aside, rows_from
@@ -18,6 +16,7 @@ from annotation.models import Project, Prompt
 from annotation.readers import Progress
 from annotation.services.audit import import_end
 from annotation.services.bulk import rows_insert
+from annotation.services.known_prompts import prompts_known
 from annotation.signals import prompts_imported
 from annotation.users import User
 
@@ -71,18 +70,18 @@ def prompts_store(
 
 
 def _write(project: Project, batch: list[NewPrompt], name: str, report: ImportReport) -> None:
-    rows = Prompt.objects.filter(project=project)
-    known = rows.filter(
-        Q(identity__in=[prompt.identity for prompt in batch]) | Q(content_hash__in=[prompt.content for prompt in batch])
+    known = prompts_known(
+        project=project,
+        identities=(prompt.identity for prompt in batch),
+        contents=(prompt.content for prompt in batch),
     )
     # Earlier batches of this file are in the table by now; within the batch both maps grow.
     by_identity: dict[str, str] = {}
     by_content: dict[str, str] = {}
-    for identity, content in known.values_list("identity", "content_hash"):
-        by_identity[identity] = content
-        by_content[content] = identity
+    for there in known:
+        by_identity[there.identity] = there.content_hash
+        by_content[there.content_hash] = there.identity
     fresh: list[dict[str, Any]] = []
-    now = timezone.now()
     for prompt in batch:
         if by_identity.get(prompt.identity, prompt.content) != prompt.content:
             report.reject(prompt.line, f"The id {prompt.identity!r} stands for another text already.")
@@ -92,7 +91,7 @@ def _write(project: Project, batch: list[NewPrompt], name: str, report: ImportRe
             report.repeat(prompt.line, f"The same text is there already, as {by_content[prompt.content]!r}.")
         else:
             by_identity[prompt.identity], by_content[prompt.content] = prompt.content, prompt.identity
-            fresh.append(_row(project, prompt, name) | {"created_at": now})
+            fresh.append(_row(project, prompt, name))
     report.created += rows_insert(model=Prompt, rows=fresh)
 
 

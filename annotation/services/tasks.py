@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Prefetch
 
 from annotation.exceptions import InvalidInput
 from annotation.models import PLACED_KINDS, Completion, Project, Prompt, Task, TaskKind, TaskState
 from annotation.services.audit import audit_record
+from annotation.services.bulk import keys_take, rows_insert
 from annotation.texts import json_problem
 from annotation.users import User
 
@@ -121,10 +123,12 @@ def _without_task(project: Project, prompts: Iterable[Prompt] | None, round_numb
     there = Task.objects.filter(prompt=OuterRef("pk"), kind=TaskKind.RANK, round_number=round_number)
     gold = Task.objects.filter(prompt=OuterRef("pk"), kind=TaskKind.GOLD)  # it never trains or tests a model
     rows = Prompt.objects.filter(~Exists(there), ~Exists(gold), project=project).order_by("id")
+    rows = rows.only("identity")
+    texts = Prefetch("completions", Completion.objects.only("prompt_id", "source", "ordinal", "text"))
     # Ids first: what is read must not change while tasks are written.
     wanted = [prompt.pk for prompt in prompts] if prompts is not None else list(rows.values_list("id", flat=True))
     for start in range(0, len(wanted), BATCH):
-        yield list(rows.filter(pk__in=wanted[start : start + BATCH]).prefetch_related("completions"))
+        yield list(rows.filter(pk__in=wanted[start : start + BATCH]).prefetch_related(texts))
 
 
 def _make(
@@ -135,7 +139,7 @@ def _make(
     priority: int,
     given: Mapping[int, Sequence[Completion]] | None,
 ) -> int:
-    tasks: list[Task] = []
+    tasks: list[dict[str, Any]] = []
     texts: list[list[Completion]] = []
     for prompt in prompts:
         offered = list(prompt.completions.all()) if given is None else list(given.get(prompt.pk, ()))
@@ -145,22 +149,25 @@ def _make(
         overlap = is_overlap(identity=prompt.identity, project=project)
         raters = max(project.overlap_raters, project.raters_per_task) if overlap else project.raters_per_task
         tasks.append(
-            Task(
-                project=project,
-                prompt=prompt,
-                wanted_raters=raters,
-                priority=priority,
-                round_number=round_number,
-                lot=share_of(f"lot:{round_number}", identity=prompt.identity, project=project),
-            )
+            {
+                "project_id": project.pk,
+                "prompt_id": prompt.pk,
+                "wanted_raters": raters,
+                "priority": priority,
+                "round_number": round_number,
+                "lot": share_of(f"lot:{round_number}", identity=prompt.identity, project=project),
+            }
         )
         texts.append(chosen)
-    Task.objects.bulk_create(tasks)
-    through = Task.completions.through
-    through.objects.bulk_create(
-        through(task_id=task.pk, completion_id=completion.pk)
-        for task, chosen in zip(tasks, texts, strict=True)
-        for completion in chosen
+    keys = keys_take(model=Task, count=len(tasks))
+    rows_insert(model=Task, rows=(task | {"id": key} for task, key in zip(tasks, keys, strict=True)))
+    rows_insert(
+        model=Task.completions.through,
+        rows=(
+            {"task_id": key, "completion_id": completion.pk}
+            for key, chosen in zip(keys, texts, strict=True)
+            for completion in chosen
+        ),
     )
     return len(tasks)
 
