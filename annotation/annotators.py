@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from annotation.bootstrap import MINIMUM, Figure, Floats, ratio_figure, sums, wilson
 from annotation.gold_and_repeats import Consistency, GoldAnswer, GoldResult, Repeat, consistencies, gold_results
@@ -114,7 +114,7 @@ def position_of(pairs: Outcomes, mask: Flags, *, seed: int = 0, minimum: int = M
     trials, wins = int(ends.sum()), int((ends & earlier_above).sum())
     if share is None or trials < max(1, minimum):
         return None
-    return PositionBias(share, float(stats.binomtest(wins, trials).pvalue), wins, trials)
+    return PositionBias(share, float(scipy.stats.binomtest(wins, trials).pvalue), wins, trials)
 
 
 def share_figure(units: Ints, hit: Flags, mask: Flags, *, seed: int = 0, minimum: int = MINIMUM) -> Figure | None:

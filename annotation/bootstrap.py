@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 MINIMUM = 5
 RESAMPLES = 1000
@@ -69,7 +69,7 @@ def expanded_tail(units: int) -> float:
 
 def wilson(share: float, n: int) -> Figure:
     """A share with Wilson's 95 % interval (1927); of ``n`` units, of which it need not be a whole number."""
-    z = stats.norm.ppf(0.975)
+    z = scipy.stats.norm.ppf(0.975)
     centre, half = share + z**2 / (2 * n), z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
     return Figure(share, max(0.0, min(float(low), share)), min(1.0, max(float(high), share)), n)

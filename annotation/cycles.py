@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import expit
+import scipy
 
 from annotation.bootstrap import MINIMUM, Figure, Floats, ratio_figure, sums
 from annotation.outcomes import Ints, Outcomes
@@ -83,11 +82,11 @@ def spread_of(agreement: float) -> float:
     weights = _MASSES / _MASSES.sum()
 
     def expected(spread: float) -> float:
-        return 0.5 + 2 * float(weights @ (expit(math.sqrt(2) * spread * _NODES) - 0.5) ** 2)
+        return 0.5 + 2 * float(weights @ (scipy.special.expit(math.sqrt(2) * spread * _NODES) - 0.5) ** 2)
 
     if agreement <= 0.5:
         return 0.0
-    return float(brentq(lambda spread: expected(spread) - min(agreement, expected(20) - 1e-9), 0, 20))
+    return float(scipy.optimize.brentq(lambda spread: expected(spread) - min(agreement, expected(20) - 1e-9), 0, 20))
 
 
 def null_rate(spread: float, raters: int, *, votes: bool, seed: int = 0) -> float:
@@ -96,7 +95,7 @@ def null_rate(spread: float, raters: int, *, votes: bool, seed: int = 0) -> floa
     utility = rng.normal(0, spread, size=(_TRIPLES, 1, 3)) if spread else np.zeros((_TRIPLES, 1, 3))
     if votes:
         gaps = utility[:, 0] - np.roll(utility[:, 0], -1, axis=1)  # a - b, b - c, c - a
-        margin = np.where(rng.random((_TRIPLES, 3)) < expit(gaps), 1, -1)
+        margin = np.where(rng.random((_TRIPLES, 3)) < scipy.special.expit(gaps), 1, -1)
     else:
         score = utility + rng.gumbel(size=(_TRIPLES, raters, 3))
         margin = np.sign(score - np.roll(score, -1, axis=2)).sum(axis=1).astype(np.int64)

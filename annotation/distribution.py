@@ -15,10 +15,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import scipy
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
-from scipy.optimize import linear_sum_assignment
 
 from annotation.checks import Lot, check_draw
 from annotation.exceptions import NotFound
@@ -142,7 +142,7 @@ def display_order(
             if len(order) == k:
                 for place, rank in enumerate(_ranks(order)):
                     cost[rank][place] += weight
-    ranks, places = linear_sum_assignment(np.array(cost).reshape(k, k))
+    ranks, places = scipy.optimize.linear_sum_assignment(np.array(cost).reshape(k, k))
     shown = {int(place): items[rank] for rank, place in zip(ranks, places, strict=True)}
     return [shown[place] for place in range(k)]
 

@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit, logsumexp
 
 from annotation.bootstrap import Figure, Floats
 from annotation.outcomes import Ints, Outcomes, Ranked, Shared, pair_outcomes, shared_units
@@ -150,7 +149,7 @@ def shared_answers(pairs: Outcomes, shared: Shared, kept: NDArray[np.bool_] | No
 def most_probable(answers: Answers) -> Floats:
     """(γ [people], b [people], log spread) where the posterior is highest, from γ = 1 and b = 0."""
     start = np.concatenate([np.full(answers.people, GAMMA_MEAN), np.zeros(answers.people), [math.log(SPREAD)]])
-    found = minimize(
+    found = scipy.optimize.minimize(
         negative_log_posterior,
         start,
         args=(answers,),
@@ -188,7 +187,9 @@ def standard_errors(point: Floats, answers: Answers) -> Floats:
     own, side, weight = after[answers.pair], answers.side, answers.weight[answers.pair]
     scores = np.stack([(own * residual) @ gaps, (own * residual).sum(axis=1) * side], axis=1)  # [n, 2]
     # E[complete information] - Var[complete score], over the posterior of the gap.
-    bend = own * (expit(_logits(point, answers)) * expit(-_logits(point, answers)) - residual**2)
+    bend = own * (
+        scipy.special.expit(_logits(point, answers)) * scipy.special.expit(-_logits(point, answers)) - residual**2
+    )
     cells = (bend @ gaps**2, (bend @ gaps) * side, bend.sum(axis=1) * side**2)
     crossed = (scores[:, 0] ** 2, scores[:, 0] * scores[:, 1], scores[:, 1] ** 2)
     information = [
@@ -219,11 +220,11 @@ def _posterior(point: Floats, answers: Answers) -> tuple[Floats, Floats, Floats,
     """Gaps [Q], their posterior [pairs, Q], win − P(win) [n, Q] and log P(all answers to the pair) [pairs]."""
     logits = _logits(point, answers)
     win = answers.win[:, None]
-    each = win * log_expit(logits) + (1 - win) * log_expit(-logits)
+    each = win * scipy.special.log_expit(logits) + (1 - win) * scipy.special.log_expit(-logits)
     starts = np.flatnonzero(np.diff(answers.pair, prepend=-1))  # the answers to a pair stand together
     joint = np.add.reduceat(each, starts, axis=0) + _LOG_MASSES
-    total = logsumexp(joint, axis=1)
-    return math.exp(float(point[-1])) * _NODES, np.exp(joint - total[:, None]), win - expit(logits), total
+    total = scipy.special.logsumexp(joint, axis=1)
+    return math.exp(float(point[-1])) * _NODES, np.exp(joint - total[:, None]), win - scipy.special.expit(logits), total
 
 
 def _kept(seen: Ints, people: int, newest: int) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from scipy.special import expit
+import scipy
 
 from annotation.bootstrap import MINIMUM, Figure, wilson
 
@@ -58,7 +58,7 @@ def disagreements(
         if pair.chosen not in rewards or pair.rejected not in rewards:
             continue
         scored.add(pair.ranking)
-        probability = float(expit(rewards[pair.rejected] - rewards[pair.chosen]))
+        probability = float(scipy.special.expit(rewards[pair.rejected] - rewards[pair.chosen]))
         known = worst.get(pair.ranking)
         if probability >= sure and (known is None or probability > known.probability):
             worst[pair.ranking] = Suspicious(pair.ranking, pair.chosen, pair.rejected, probability)
