@@ -4,14 +4,15 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from annotation.exceptions import KedgeError
+from annotation.management.base import DatabaseCommand
 from annotation.management.projects import project_named
 from annotation.services import annotators_add
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Make annotators of a project and print their names, passwords and API tokens, which are shown only here."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -3,14 +3,13 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from annotation.exporters import LAYOUTS, pairs_export
+from annotation.management.base import DatabaseCommand
 from annotation.management.exports import export_options, export_write
 from annotation.management.projects import project_named
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Write a project's preference pairs, in TRL's layout unless told otherwise."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

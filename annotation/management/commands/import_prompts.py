@@ -6,16 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from annotation.exceptions import KedgeError
 from annotation.importers import ImportReport
+from annotation.management.base import DatabaseCommand
 from annotation.management.progress import progress_bar
 from annotation.management.projects import project_named
 from annotation.services import prompts_import
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Import prompts from JSONL, a JSON list, CSV or Parquet, gzipped or not, and report every line left out."
     importer: ClassVar[Callable[..., ImportReport]] = staticmethod(prompts_import)
 

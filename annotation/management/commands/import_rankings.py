@@ -5,17 +5,18 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from annotation.exceptions import KedgeError
 from annotation.importers import RankingReport
 from annotation.layouts import LAYOUTS
+from annotation.management.base import DatabaseCommand
 from annotation.management.progress import progress_bar
 from annotation.models import Project
 from annotation.services import rankings_import
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Import rankings that several people made elsewhere; the project is made if it is not there."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -4,14 +4,13 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from annotation.management.base import DatabaseCommand
 from annotation.management.projects import project_named
 from annotation.quality_report import report
 from annotation.selectors import project_quality
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Report agreement, reliability and bias of a project's labels, as the quality page shows them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -4,15 +4,16 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from annotation.exceptions import KedgeError
+from annotation.management.base import DatabaseCommand
 from annotation.management.projects import project_named
 from annotation.models import Project, Retraction
 from annotation.services import retraction_create, retraction_undo
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     help = "Take back every label of an annotator or of an import. The next snapshot is without them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
