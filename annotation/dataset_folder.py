@@ -3,13 +3,14 @@
 import tempfile
 import zipfile
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from annotation.export_rows import Row
-from annotation.exporters import ROW_GROUP, Export
+from annotation.exporters import Export
 from annotation.licence import licence_words, licence_yaml
 from annotation.models import Split
+from annotation.parquet import ParquetFile
 
 _WHAT = {
     "pairs": "preference pairs: people ranked the completions, and every pair whose order they decided is a row",
@@ -42,33 +43,16 @@ _FIELDS = {
 
 def dataset_write(export: Export, folder: Path) -> Counter[str]:
     """Write the folder in one pass over the rows; how many rows each split has. The folder must be there and empty."""
-    import pyarrow
-    import pyarrow.parquet
-
     data = folder / "data"
     data.mkdir()
     schema = export.schema()
-    waiting: dict[str, list[Row]] = {split: [] for split in Split.values}
-    writers: dict[str, Any] = {}
-    counts: Counter[str] = Counter()
-
-    def flush(split: str) -> None:
-        if split not in writers:
-            writers[split] = pyarrow.parquet.ParquetWriter(data / f"{split}.parquet", schema)
-        writers[split].write_table(pyarrow.Table.from_pylist(waiting[split], schema=schema))
-        counts[split] += len(waiting[split])
-        waiting[split].clear()
-
-    try:
+    files: dict[str, ParquetFile] = {}
+    with ExitStack() as stack:
         for split, row in export.rows():
-            waiting[split].append(row)
-            if len(waiting[split]) == ROW_GROUP:
-                flush(split)
-        for split in [one for one in waiting if waiting[one]]:
-            flush(split)
-    finally:
-        for writer in writers.values():
-            writer.close()
+            if split not in files:
+                files[split] = stack.enter_context(ParquetFile(data / f"{split}.parquet", schema))
+            files[split].write(row)
+    counts = Counter({split: file.count for split, file in files.items()})
     (folder / "README.md").write_text(_card(export, counts), encoding="utf-8")
     return counts
 

@@ -18,6 +18,7 @@ from typing import IO, Any
 from annotation.exceptions import InvalidInput
 from annotation.export_rows import PAIRS, RANKINGS, Row, pair_rows, ranking_rows, schema_of
 from annotation.models import Project
+from annotation.parquet import ParquetFile
 
 LAYOUTS = PAIRS
 FORMATS = {
@@ -27,7 +28,6 @@ FORMATS = {
     "datasets": "application/zip",
 }
 LINES = ("jsonl", "csv")  # what is sent while it is read; the others are files first
-ROW_GROUP = 5000  # rows of a Parquet file held in memory at once
 # Inside a JSON string they are allowed as they are, but Python's splitlines and some tools cut there.
 _LINE_ENDS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -83,14 +83,9 @@ def as_lines(export: Export, format: str) -> Iterator[bytes]:  # noqa: A002
 
 def as_parquet(export: Export, file: IO[bytes]) -> None:
     """Write one Parquet file; its index stands at its end, so it cannot be streamed."""
-    import pyarrow
-    import pyarrow.parquet
-
-    rows = (row for _, row in export.rows())
-    schema = export.schema()
-    with pyarrow.parquet.ParquetWriter(file, schema) as writer:
-        while batch := list(islice(rows, ROW_GROUP)):
-            writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
+    with ParquetFile(file, export.schema()) as out:
+        for _, row in export.rows():
+            out.write(row)
 
 
 def _json_lines(rows: Iterator[Row]) -> Iterator[str]:

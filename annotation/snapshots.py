@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +19,7 @@ from django.conf import settings
 from annotation.canonical import canonical_groups, pseudonym
 from annotation.exceptions import Conflict
 from annotation.models import Snapshot
+from annotation.parquet import ParquetFile
 from annotation.snapshot_card import card
 
 __all__ = ["FILES", "canonical_groups", "draft_folder", "draft_publish", "folder_of", "lines_of", "pseudonym"]
@@ -114,7 +114,6 @@ def draft_publish(draft: Path, folder: Path, manifest: Mapping[str, Any]) -> Non
 
 def _write_parquet(draft: Path) -> None:
     import pyarrow  # 100 ms that only snapshots and exports cost
-    import pyarrow.parquet
 
     schema = pyarrow.schema(
         [
@@ -128,9 +127,6 @@ def _write_parquet(draft: Path) -> None:
             ("strengths", pyarrow.list_(pyarrow.int32())),
         ]
     )
-    with (
-        (draft / LINES).open("rb") as lines,
-        pyarrow.parquet.ParquetWriter(draft / "rankings.parquet", schema) as writer,
-    ):
-        while rows := [json.loads(line) for line in islice(lines, ROWS_AT_ONCE)]:
-            writer.write_table(pyarrow.Table.from_pylist(rows, schema=schema))
+    with (draft / LINES).open("rb") as lines, ParquetFile(draft / "rankings.parquet", schema) as out:
+        for line in lines:
+            out.write(json.loads(line))

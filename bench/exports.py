@@ -1,11 +1,12 @@
-"""What exporting and freezing cost in memory and time, on a generated SQLite database.
+"""What exporting and freezing cost in memory and time, on a generated database.
 
-    .venv/bin/python -m bench.exports                       # 200,000 rankings, 1.2 million pairs
+    .venv/bin/python -m bench.exports                       # 200,000 rankings, 1.2 million pairs, on SQLite
     .venv/bin/python -m bench.exports --rankings 1000000    # a million: about 7 GiB of database
     .venv/bin/python -m bench.exports --what pairs-jsonl,freeze
+    .venv/bin/python -m bench.exports --database postgresql://HOST:PORT/NAME   # an empty one; it is left full
 
-Each job runs in a process of its own: memory is the peak of its resident set above where it stood, with everything
-imported and the first row read, when it began.
+Each job runs in a process of its own. Memory is the most that the whole process had resident, interpreter and libraries
+included, and how much of it came after the start, with everything imported and the first row read.
 """
 
 import argparse
@@ -23,13 +24,13 @@ ROWS_AT_ONCE = 5000
 K = 4
 SENTENCE = "Anna and Tom meet on Saturday at half past one at the museum, he buys the tickets, she pays him back"
 WORDS = tuple(SENTENCE.split())
-HEAD = "| job | rows | seconds | rows a second | peak memory above the start | file |\n|" + " --- |" * 6
+HEAD = "| job | rows | CPU s | rows a CPU second | peak memory | above the start | file |\n|" + " --- |" * 7
 
 
-def setup(folder: Path) -> None:
-    """Django on a database in ``folder``."""
-    os.environ["DATA_DIR"] = str(folder)
-    os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'bench.sqlite3'}"
+def setup(folder: Path, database: str | None) -> None:
+    """Django on the ``database``, else on one in ``folder``."""
+    os.environ["KEDGE_DATA"] = str(folder)
+    os.environ["DATABASE_URL"] = database or f"sqlite:///{folder / 'bench.sqlite3'}"
     os.environ.setdefault("SECRET_KEY", "bench")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
     import django
@@ -40,6 +41,12 @@ def setup(folder: Path) -> None:
 def text(number: int, words: int) -> str:
     """A text that no other number has, of about this many words."""
     return f"{number}: " + " ".join(WORDS[(number + place) % len(WORDS)] for place in range(words))
+
+
+def filled() -> bool:
+    from django.db import connection
+
+    return "annotation_preferencepair" in connection.introspection.table_names()
 
 
 def fill(rankings: int) -> None:
@@ -61,61 +68,76 @@ def fill(rankings: int) -> None:
 def _batch(project: Any, people: list[Any], numbers: range) -> None:
     from django.utils import timezone
 
+    from annotation.models import Assignment, Completion, PreferencePair, Prompt, Ranking, Task
+    from annotation.services.bulk import keys_take, rows_insert
+    from annotation.services.pairs import pair_rows
+
+    def keyed(model: Any, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        keys = keys_take(model=model, count=len(rows))
+        rows = [{**row, "id": key} for row, key in zip(rows, keys, strict=True)]
+        rows_insert(model=model, rows=rows)
+        return rows
+
+    prompts = keyed(Prompt, [_prompt(project, number) for number in numbers])
+    texts = keyed(
+        Completion,
+        [
+            {"prompt_id": prompt["id"], "source": "bench", "ordinal": place, "text": text(place, 30)}
+            for prompt in prompts
+            for place in range(K)
+        ],
+    )
+    orders = [[one["id"] for one in texts[start : start + K]] for start in range(0, len(texts), K)]
+    mine = {"project_id": project.pk}
+    tasks = keyed(Task, [{**mine, "prompt_id": prompt["id"], "taken": 1, "state": "full"} for prompt in prompts])
+    rows_insert(
+        model=Task.completions.through,
+        rows=(
+            {"task_id": task["id"], "completion_id": one}
+            for task, order in zip(tasks, orders, strict=True)
+            for one in order
+        ),
+    )
+    whose = [
+        {"prompt_id": prompt["id"], "annotator_id": people[number % len(people)].pk}
+        for number, prompt in zip(numbers, prompts, strict=True)
+    ]
+    leased = dict.fromkeys(("leased_at", "lease_expires"), timezone.now())
+    assignments = keyed(
+        Assignment,
+        [
+            {**who, **leased, "task_id": task["id"], "state": "submitted", "display_order": order}
+            for who, task, order in zip(whose, tasks, orders, strict=True)
+        ],
+    )
+    rankings = keyed(
+        Ranking,
+        [
+            {**mine, **who, "assignment_id": assignment["id"], "groups": [[one] for one in order]}
+            for who, assignment, order in zip(whose, assignments, orders, strict=True)
+        ],
+    )
+    made = zip(rankings, prompts, strict=True)
+    pairs = (
+        pair
+        for row, prompt in made
+        for pair in pair_rows(Ranking(**row, prompt=Prompt(pk=prompt["id"], split=prompt["split"])))
+    )
+    rows_insert(model=PreferencePair, rows=pairs)
+
+
+def _prompt(project: Any, number: int) -> dict[str, Any]:
     from annotation.distribution import split_of
-    from annotation.models import Assignment, AssignmentState, Completion, Prompt, Ranking, Task, TaskState
-    from annotation.services.pairs import pairs_store
     from annotation.texts import content_hash
 
-    now = timezone.now()
-    prompts = []
-    for number in numbers:
-        source = text(number, 200)
-        prompts.append(
-            Prompt(
-                project=project,
-                identity=str(number),
-                text=source,
-                content_hash=content_hash(source),
-                split=split_of(str(number), "bench"),
-            )
-        )
-    Prompt.objects.bulk_create(prompts)
-    completions = Completion.objects.bulk_create(
-        Completion(prompt=prompt, source="bench", ordinal=place, text=text(place, 30))
-        for prompt in prompts
-        for place in range(K)
-    )
-    tasks = Task.objects.bulk_create(
-        Task(project=project, prompt=prompt, taken=1, state=TaskState.FULL) for prompt in prompts
-    )
-    through = Task.completions.through
-    through.objects.bulk_create(
-        through(task_id=tasks[index // K].pk, completion_id=one.pk) for index, one in enumerate(completions)
-    )
-    ids = [[one.pk for one in completions[index * K : index * K + K]] for index in range(len(prompts))]
-    assignments = Assignment.objects.bulk_create(
-        Assignment(
-            task=task,
-            prompt=prompt,
-            annotator=people[number % len(people)],
-            state=AssignmentState.SUBMITTED,
-            display_order=order,
-            leased_at=now,
-            lease_expires=now,
-        )
-        for number, task, prompt, order in zip(numbers, tasks, prompts, ids, strict=True)
-    )
-    rankings = Ranking.objects.bulk_create(
-        Ranking(
-            assignment=assignment,
-            project=project,
-            prompt=prompt,
-            annotator=assignment.annotator,
-            groups=[[one] for one in order],
-        )
-        for assignment, prompt, order in zip(assignments, prompts, ids, strict=True)
-    )
-    pairs_store(rankings)
+    source = text(number, 200)
+    return {
+        "project_id": project.pk,
+        "identity": str(number),
+        "text": source,
+        "content_hash": content_hash(source),
+        "split": str(split_of(str(number), "bench")),
+    }
 
 
 def resident() -> int:
@@ -176,19 +198,22 @@ def measured(name: str, out: Path) -> str:
     of_pairs = name.startswith("pairs")
     rows = PreferencePair.objects.count() if of_pairs else Ranking.objects.count()
     peak_forget()
-    before, began = resident(), time.perf_counter()
+    before, began = resident(), time.process_time()
     jobs()[name](project, out)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     del first
     size = sum(path.stat().st_size for path in [out, *out.rglob("*")] if path.is_file())
     cells = [name, f"{rows:,}", f"{seconds:.0f}", f"{rows / seconds:,.0f}"]
-    cells += [f"{(peak() - before) / 2**20:.0f} MiB", f"{size / 2**20:,.0f} MiB" if size else "–"]
+    most = peak()
+    cells += [f"{most / 2**20:.0f} MiB", f"{(most - before) / 2**20:.0f} MiB"]
+    cells.append(f"{size / 2**20:,.0f} MiB" if size else "–")
     return "| " + " | ".join(cells) + " |"
 
 
-def each(names: list[str], folder: Path) -> Iterator[str]:
+def each(names: list[str], folder: Path, database: str | None) -> Iterator[str]:
     for name in names:
         command = [sys.executable, "-m", "bench.exports", "--in", str(folder), "--job", name]
+        command += ["--database", database] if database else []
         yield subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
@@ -197,21 +222,22 @@ def main() -> None:
     parser.add_argument("--rankings", type=int, default=200_000)
     parser.add_argument("--what", default="all", help="jobs with commas between, or all")
     parser.add_argument("--in", dest="folder", type=Path, help="an earlier call's database, or where to keep this one")
+    parser.add_argument("--database", metavar="URL", help="of an empty PostgreSQL database, or of an earlier call's")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder: Path = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        setup(folder)
+        setup(folder, options.database)
         if options.job:
             print(measured(options.job, Path(temporary) / "out"))
             return
-        if not (folder / "bench.sqlite3").exists():
+        if not filled():
             began = time.perf_counter()
             fill(options.rankings)
             print(f"{options.rankings:,} rankings made in {time.perf_counter() - began:.0f} s\n", flush=True)
         print(HEAD, flush=True)
-        for line in each(list(jobs()) if options.what == "all" else options.what.split(","), folder):
+        for line in each(list(jobs()) if options.what == "all" else options.what.split(","), folder, options.database):
             print(line, flush=True)
 
 

@@ -106,7 +106,7 @@ def test_datasets_loads_the_folder_by_split(project, alice, tmp_path, monkeypatc
     folder = tmp_path / "out"
     folder.mkdir()
     export = rankings_export(project=project) if what == "rankings" else pairs_export(project=project, layout=what)
-    monkeypatch.setattr("annotation.dataset_folder.ROW_GROUP", 2)
+    monkeypatch.setattr("annotation.parquet.ROW_GROUP", 2)
     counts = dataset_write(export, folder)
     loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
     each = 1 if what == "rankings" else 6
