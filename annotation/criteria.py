@@ -14,13 +14,16 @@ _COLUMNS = 5  # criterion, group, prompt, completion, rating
 
 @dataclass
 class Ratings:
-    """Ratings as one flat column of integers, five for each rating: a hundred thousand rankings fit into memory."""
+    """Ratings as one flat column of numbers, five for each rating: a hundred thousand rankings fit into memory.
+
+    Imported ratings may have halves, so all are floats; ids are exact in them up to 2^53.
+    """
 
     names: dict[str, int] = field(default_factory=dict)  # criterion → code
     groups: dict[str, int] = field(default_factory=dict)  # rater group → code
-    cells: "array[int]" = field(default_factory=lambda: array("q"))
+    cells: "array[float]" = field(default_factory=lambda: array("d"))
 
-    def add(self, *, prompt: int, group: str, ratings: Mapping[str, Mapping[str, int]]) -> None:
+    def add(self, *, prompt: int, group: str, ratings: Mapping[str, Mapping[str, float]]) -> None:
         """One ranking's ``{criterion: {completion id: rating}}``, as the database holds it."""
         code = self.groups.setdefault(group, len(self.groups))
         for name, given in ratings.items():
@@ -49,7 +52,7 @@ def criteria(
 
     Units are (prompt, completion); a scale is the ratings that were given, in their order.
     """
-    table = np.array(ratings.cells, dtype=np.int64).reshape(-1, _COLUMNS)
+    table = np.array(ratings.cells, dtype=np.float64).reshape(-1, _COLUMNS)
     if groups is not None:
         wanted = [code for name, code in ratings.groups.items() if name in groups]
         table = table[np.isin(table[:, 1], wanted)]
@@ -64,7 +67,7 @@ def criteria(
         figure = alpha_figure(
             counts,
             rows[first, 2],
-            values.astype(np.float64),
+            values,
             "ordinal",
             seed=seed,
             minimum=minimum,

@@ -64,8 +64,8 @@ def _rated(completion: Mapping[str, Any]) -> dict[str, Number]:
 def openai(row: Row) -> Comparison:
     """summarize_from_feedback's comparisons: ``info``, two ``summaries``, ``choice``, ``worker``, ``extra``.
 
-    The prompt is ``info.post`` or ``info.article``. ``extra.confidence`` (1 to 9) is kept as the rationale: its
-    scale is not that of our strengths.
+    The prompt is ``info.post`` or ``info.article``. ``extra.confidence`` (1 to 9) is kept as the rationale and
+    made no strength: the file does not say whether 9 is sure of the choice, or of the second summary.
     """
     info, extra = row.values.get("info"), row.values.get("extra")
     if not isinstance(info, dict):

@@ -26,17 +26,16 @@ PICKED = {"left": [[0], [1]], "right": [[1], [0]]}
 
 
 def labelstudio(row: Row) -> Comparison:
-    """A task of Label Studio's JSON export: ``data`` and ``annotations`` with a ranker's or a pairwise result.
+    """A task of Label Studio's JSON export: ``data`` and ``annotations`` with a ranker's or a pairwise result; or an
+    annotation of its JSON_MIN export.
 
     A ranker's items are ``{id, body or title}``; the order in its one bucket is the ranking, and what was left in
     ``_`` was not ranked. Cancelled annotations are left out.
     """
-    data = row.values.get("data")
-    if not isinstance(data, dict):
-        raise InvalidInput("There is no 'data': this is no task of Label Studio's JSON export.")
+    data, annotations = _task(row.values)
     names, candidates = _items(data)
     opinions, notes, refused = [], [], []
-    for index, annotation in enumerate(objects(row.values.get("annotations"), "annotations"), start=1):
+    for index, annotation in enumerate(objects(annotations, "annotations"), start=1):
         rater = _completed_by(annotation.get("completed_by")) or f"rater{index}"
         if annotation.get("was_cancelled"):
             notes.append(f"{rater} skipped this task.")
@@ -57,6 +56,33 @@ def labelstudio(row: Row) -> Comparison:
         notes=notes,
         refused=refused,
     )
+
+
+def _task(values: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
+    """The task's data and its annotations.
+
+    JSON_MIN has the data's fields and the results, by their tags' names, side by side: a result is a list of objects
+    with what was ``selected``, or with the order of a ``ranker``.
+    """
+    data = values.get("data")
+    if isinstance(data, dict):
+        return data, values.get("annotations")
+    results = {name: found for name, value in values.items() if (found := _results(value))}
+    if not results:
+        raise InvalidInput("This is no task of Label Studio's JSON or JSON_MIN export: no 'data', and no result.")
+    annotation = {
+        "completed_by": values.get("annotator"),
+        "lead_time": values.get("lead_time"),
+        "result": [one for found in results.values() for one in found],
+    }
+    return {name: value for name, value in values.items() if name not in results}, [annotation]
+
+
+def _results(value: Any) -> list[dict[str, Any]]:
+    """The results of one tag as the JSON export writes them."""
+    found = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
+    kinds = {"selected": "pairwise", "ranker": "ranker"}
+    return [{"type": kind, "value": one} for one in found for name, kind in kinds.items() if name in one]
 
 
 def _items(data: Mapping[str, Any]) -> tuple[list[str], list[Candidate]]:

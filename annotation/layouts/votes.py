@@ -26,10 +26,10 @@ def votes(row: Row) -> Comparison:
     for index, vote in enumerate(listed(values.get("votes"), "votes"), start=1):
         if vote is None:
             notes.append(f"rater{index} did not vote.")
-        elif isinstance(vote, bool) or not isinstance(vote, int) or vote not in GROUPS:
+        elif isinstance(vote, bool) or not isinstance(vote, int | float) or vote not in GROUPS:
             raise InvalidInput(f"{str(vote)[:20]!r} is no vote: 1 or 2 is the better response, 0 a tie.")
         else:
-            opinions.append(Opinion(f"rater{index}", GROUPS[vote]))
+            opinions.append(Opinion(f"rater{index}", GROUPS[int(vote)]))
     parts = [values.get("instruction"), values.get("input")]
     texts = [text_checked(part, name) for part, name in zip(parts, ("instruction", "input"), strict=True) if part]
     return Comparison(

@@ -58,6 +58,7 @@ def rankings_store(
     progress: Progress | None = None,
 ) -> RankingReport:
     """The second half of rankings_import: one transaction over what put_aside left in ``good``."""
+    new = isinstance(project, str)
     with transaction.atomic():
         if isinstance(project, str):
             project = project_create(actor=actor, slug=project, name=project)
@@ -73,6 +74,8 @@ def rankings_store(
         if len(criteria) > len(project.criteria):
             project_update(project=project, actor=actor, criteria=list(criteria))
         import_end(verb="rankings.import", actor=actor, project=project, name=name, report=report, dry_run=dry_run)
+        if new and not report.created:
+            transaction.set_rollback(True)  # a file of another layout makes no project
     return report
 
 

@@ -137,6 +137,19 @@ SAMPLES = {
         studio(pick("left", 1), pick("right", 2), answer1="A.", answer2="B."),
         "Why?", 0, {"1": "A.>B.", "2": "B.>A."},
     ),
+    "label studio, JSON_MIN, ranker": (
+        "labelstudio",
+        {
+            "id": 7, "prompt": "Why?", "items": ITEMS, "rank": [{"ranker": {"rank": ["llm_2", "llm_1", "llm_3"]}}],
+            "annotator": 1, "annotation_id": 9, "lead_time": 4.288, "created_at": "2026-01-01T00:00:00Z",
+        },
+        "Why?", 0, {"1": "Text 2.>Text 1.>Text 3."},
+    ),
+    "label studio, JSON_MIN, pairwise": (
+        "labelstudio",
+        {"id": 7, "prompt": "Why?", "text1": "A.", "text2": "B.", "pw": {"selected": "right"}, "annotator": "b@x.org"},
+        "Why?", 0, {"b@x.org": "B.>A."},
+    ),
     "argilla 2, nested": (
         "argilla",
         {
@@ -218,6 +231,11 @@ def test_ratings_given_to_every_completion_alone_are_summed():
     comparison = comparisons_of("ultrafeedback")(Row(1, SAMPLES["ultrafeedback"][1]))
     assert sorted(comparison.opinions[0].ratings) == ["helpfulness", "instruction_following", "truthfulness"]
     assert "honesty" in comparison.notes[0]
+
+
+def test_a_confidence_whose_scale_is_not_said_is_no_strength():
+    opinion = comparisons_of("openai")(Row(1, OPENAI)).opinions[0]
+    assert (opinion.strengths, opinion.rationale) == (None, "confidence 8 of 9")
 
 
 def test_what_an_export_cannot_say_is_told():

@@ -6,10 +6,13 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import krippendorff
+import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
 from annotation.models import RankingOrigin
+from annotation.services import rankings_import
 from tests.factories import TaskFactory, ranked
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -76,6 +79,27 @@ def test_votes(db):
     assert kappas == pytest.approx(real["cohen_kappa"])
     assert votes["items"] == real["rows"]
     assert votes["alpha_nominal"]["n"] <= real["rows"], "what is asked again with other responses is one prompt"
+
+
+def test_halves_of_a_rating_count_as_they_are(project):
+    """Seven prompts of two completions; on a scale of halves the raters differ on one unit of fourteen."""
+    rows = [
+        {
+            "id": f"d{number}",
+            "dialogue": f"Talk {number}.",
+            "candidates": [
+                {"candidate": "A", "summary": "a", "ratings": [{"c": 4.5}, {"c": 4.5 if number else 4}]},
+                {"candidate": "B", "summary": "b", "ratings": [{"c": 2}, {"c": 2}]},
+            ],
+        }
+        for number in range(7)
+    ]
+    rankings_import(project=project, layout="ratings", items=rows)
+    units = [[4.5, 4.5 if number else 4] for number in range(7)] + [[2, 2]] * 7
+    reference = krippendorff.alpha(reliability_data=np.array(units).T, level_of_measurement="ordinal")
+    found = json.loads(said(project.slug, "--json"))["criteria"]["c"]
+    assert found["alpha_ordinal"]["value"] == pytest.approx(reference)
+    assert found["completions"] == 14
 
 
 def test_where_there_is_too_little_the_report_says_so(project, alice):

@@ -219,3 +219,15 @@ def test_a_second_file_adds_raters_to_the_same_task(load):
     load({**row, "annotator": "bo"}, layout="rankings")
     task = Task.objects.get()
     assert (task.wanted_raters, task.taken, task.assignments.count()) == (2, 2, 2)
+
+
+def test_a_file_without_a_ranking_makes_no_project(db):
+    report = rankings_import(project="new", layout="votes", items=[ROW])
+    assert (report.created, report.rejected_count) == (0, 1)
+    assert not Project.objects.exists()
+
+
+def test_votes_that_a_spreadsheet_made_floats_are_votes(load):
+    row = {"instruction": "Why?", "response1": "A.", "response2": "B.", "votes": [1.0, 2.0, 0.0, 1.5]}
+    assert load({**row, "votes": row["votes"][:3]}, layout="votes").created == 3
+    assert "'1.5' is no vote" in load(row, layout="votes").rejected[0].error
