@@ -1,5 +1,6 @@
 """How far a command is, on a terminal."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +22,11 @@ def progress_bar() -> Iterator[Progress | None]:
     def told(what: str, done: int, total: int) -> None:
         if what not in bars:
             for bar in bars.values():
+                bar.update((bar.total or 0) - bar.n)  # it is told now and then, and not at its end
                 bar.close()
-            bars[what] = tqdm(total=total, desc=what, unit="B", unit_scale=True, file=sys.stderr, dynamic_ncols=True)
+            # Some terminals say that they have no size (docker exec -t, script): this takes 80 × 24 then.
+            columns, lines = shutil.get_terminal_size()
+            bars[what] = tqdm(total=total, desc=what, unit="B", unit_scale=True, ncols=columns, nrows=lines)
         bars[what].update(done - bars[what].n)
 
     try:
