@@ -64,7 +64,7 @@ def expanded_tail(units: int) -> float:
     """
     if units < 2:
         return 0.0
-    return float(stats.norm.cdf(-stats.t.ppf(0.975, units - 1) * math.sqrt(units / (units - 1))))
+    return float(scipy.stats.norm.cdf(-scipy.stats.t.ppf(0.975, units - 1) * math.sqrt(units / (units - 1))))
 
 
 def wilson(share: float, n: int) -> Figure:

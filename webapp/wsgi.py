@@ -2,6 +2,7 @@
 
 import os
 
+import scipy.optimize  # noqa: F401 -- commands do without it; the first annotator must not wait for it
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
