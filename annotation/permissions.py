@@ -17,6 +17,7 @@ CAPABILITIES: Mapping[str, frozenset[Role]] = {
     "see_project": _ALL,
     "annotate": _ALL,
     "review": frozenset({Role.REVIEWER, Role.LEAD}),
+    "gold": _TEAM,
     "see_quality": frozenset({Role.REVIEWER, Role.LEAD}),
     "see_training": _TEAM,
     "import": _BUILDERS,

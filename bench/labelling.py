@@ -15,6 +15,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from bench.labelling_crowd import Crowd, Result
@@ -38,11 +39,13 @@ def row(database: str, prompts: int, strategy: str, crowd: Crowd, result: Result
     )
 
 
-def run(server: Server, options: argparse.Namespace, prompts: int, tokens: Sequence[str]) -> tuple[str, bool]:
+def run(
+    server: Server, options: argparse.Namespace, prompts: int, tokens: Sequence[str], offered: float
+) -> tuple[str, bool]:
     """One run, of an annotator for each token; its line, and whether it was without faults."""
     server.start()
     try:
-        crowd = Crowd(server.address, tokens, offered=options.offered, warm_up=options.warm_up)
+        crowd = Crowd(server.address, tokens, offered=offered or None, warm_up=options.warm_up)
         kill = server.restart if options.kill else None
         result = asyncio.run(crowd.work(options.seconds, kill=kill))
     finally:
@@ -58,7 +61,9 @@ def main() -> int:
     parser.add_argument("--annotators", type=int, nargs="+", default=[1, 8, 32, 64])
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--warm-up", type=float, default=2.0, help="seconds at the start that are not counted")
-    parser.add_argument("--offered", type=float, help="rankings a second, all annotators together; unless: saturated")
+    parser.add_argument(
+        "--offered", type=float, nargs="+", default=[0], help="rankings a second, all annotators together; 0: saturated"
+    )
     parser.add_argument("--raters", type=int, default=3, help="people that each task goes to")
     parser.add_argument("--strategy", default="first_in", choices=["first_in", "random", "active"])
     parser.add_argument("--workers", type=int, help="server processes: 1 on SQLite, 2 on PostgreSQL, as they ship")
@@ -73,10 +78,10 @@ def main() -> int:
             server = Server(Path(folder), database=options.database, port=options.port, workers=options.workers)
             people = max(options.annotators)
             tokens = server.seed(prompts=prompts, people=people, raters=options.raters, strategy=options.strategy)
-            for number, annotators in enumerate(options.annotators):
+            for number, (annotators, offered) in enumerate(product(options.annotators, options.offered)):
                 if number:
                     server.clear()
-                line, clean = run(server, options, prompts, tokens[:annotators])
+                line, clean = run(server, options, prompts, tokens[:annotators], offered)
                 good = good and clean
                 lines.append(line)
                 print(line, flush=True)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -47,6 +46,7 @@ class Server:
         self.name = "PostgreSQL" if database else "SQLite"
         self.address = f"http://127.0.0.1:{port}"
         self._folder, self._port = folder, port
+        self._log = folder / "web.log"
         self._workers = workers or (2 if database else 1)
         self._environment = {
             **os.environ,
@@ -77,7 +77,7 @@ class Server:
         values = {"host": "127.0.0.1", "port": str(self._port), "data": str(self._folder)}
         command = [str(Path(sys.executable).parent / program), *(part.format(**values) for part in rest)]
         command[command.index("--workers") + 1] = str(self._workers)
-        with (self._folder / "web.log").open("ab") as out:
+        with self._log.open("wb") as out:
             self._process = subprocess.Popen(
                 command, cwd=BASE_DIR, env=self._environment, stdout=out, stderr=out, start_new_session=True
             )
@@ -103,16 +103,15 @@ class Server:
         self._process = None
 
     def _wait(self, seconds: float = 60) -> None:
+        """Until every process serves: the first would take the connections of all who come before the second is up."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
                 break
-            with socket.socket() as probe:
-                probe.settimeout(1)
-                if probe.connect_ex(("127.0.0.1", self._port)) == 0:
-                    return
+            if self._log.read_text().count("Started worker") >= self._workers:
+                return
             time.sleep(0.1)
-        raise SystemExit(f"The server did not start: {(self._folder / 'web.log').read_text()[-2000:]}")
+        raise SystemExit(f"The server did not start: {self._log.read_text()[-2000:]}")
 
     def _python(self, *arguments: str) -> str:
         run = subprocess.run(

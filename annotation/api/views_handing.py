@@ -49,7 +49,7 @@ class GoldListView(KedgeView):
     @extend_schema(operation_id="gold", responses=answers({200: GoldSerializer(many=True)}))
     def get(self, request: Request, slug: str) -> Response:
         """Gold tasks, newest first, with how people did on each."""
-        project = project_get(slug=slug, user=request.user, capability="review")
+        project = project_get(slug=slug, user=request.user, capability="gold")
         return Response(GoldSerializer(gold_rows(project), many=True).data)
 
     @extend_schema(
@@ -58,7 +58,7 @@ class GoldListView(KedgeView):
     @idempotent
     def post(self, request: Request, slug: str) -> Response:
         """Make a gold task out of a prompt, its completions, and which of them is known to be better than which."""
-        project = project_get(slug=slug, user=request.user, capability="review")
+        project = project_get(slug=slug, user=request.user, capability="gold")
         task = services.gold_create(project=project, actor=person(request), **read(GoldCreateSerializer, request))
         made = next(row for row in gold_rows(project) if row.task.pk == task.pk)
         return Response(GoldSerializer(made).data, status=201)
@@ -69,7 +69,7 @@ class GoldView(KedgeView):
     @idempotent
     def delete(self, request: Request, slug: str, gold: int) -> Response:
         """Hand a gold task out no more. What people said of it still counts."""
-        project = project_get(slug=slug, user=request.user, capability="review")
+        project = project_get(slug=slug, user=request.user, capability="gold")
         services.gold_retire(project=project, task_id=gold, actor=person(request))
         return Response(status=204)
 

@@ -19,7 +19,7 @@ ROWS_ON_A_PAGE = 50
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@project_page("import")
+@project_page("gold")
 def tasks(request: HttpRequest, project: Project) -> HttpResponse:
     form = GoldForm(request.POST or None, request.FILES or None)
     report, dry_run = None, False
@@ -51,7 +51,7 @@ def tasks(request: HttpRequest, project: Project) -> HttpResponse:
 
 
 @require_POST
-@project_page("import")
+@project_page("gold")
 def retire(request: HttpRequest, project: Project, gold: int) -> HttpResponse:
     """Hand a gold task out no more."""
     try:
