@@ -77,6 +77,8 @@ class Server:
         values = {"host": "127.0.0.1", "port": str(self._port), "data": str(self._folder)}
         command = [str(Path(sys.executable).parent / program), *(part.format(**values) for part in rest)]
         command[command.index("--workers") + 1] = str(self._workers)
+        if self.name == "PostgreSQL":
+            command[command.index("--blocking-threads") + 1] = "8"  # as the image serves it
         with self._log.open("wb") as out:
             self._process = subprocess.Popen(
                 command, cwd=BASE_DIR, env=self._environment, stdout=out, stderr=out, start_new_session=True

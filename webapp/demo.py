@@ -33,7 +33,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "beat": ("celery", "-A", "webapp", "beat", "-l", "INFO", "-s", "{data}/celerybeat-schedule", "--pidfile="),
     "web": (
         *("granian", "--interface", "wsgi", "--host", "{host}", "--port", "{port}"),
-        *("--workers", "1", "--blocking-threads", "8", "--no-ws", "webapp.wsgi:application"),
+        # SQLite has one writer: more threads only wait for it, and not in the order in which they came.
+        *("--workers", "1", "--blocking-threads", "4", "--no-ws", "webapp.wsgi:application"),
     ),
 }
 

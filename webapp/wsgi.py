@@ -1,5 +1,6 @@
 """The WSGI entry point that granian serves."""
 
+import gc
 import os
 
 import scipy.optimize  # noqa: F401 -- commands do without it; the first annotator must not wait for it
@@ -7,3 +8,6 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 application = get_wsgi_application()
+# What is loaded stays: the collector need not go through it again and again while people wait.
+gc.collect()
+gc.freeze()

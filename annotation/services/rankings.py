@@ -51,9 +51,12 @@ def answer_submit(*, assignment: Assignment, answer: Answer, origin: RankingOrig
     took them all, LeaseLost. A second answer is AlreadySubmitted; a wrong one InvalidRanking.
     """
     _check(assignment, answer)
-    with transaction.atomic():
-        _finish(assignment)
-        return ranking_write(assignment=assignment, answer=answer, revision=1, origin=origin)
+    # No savepoint in another transaction: what is raised in here ends that one, too.
+    with transaction.atomic(savepoint=False):
+        refusal = _finish(assignment)
+        if refusal is None:
+            return ranking_write(assignment=assignment, answer=answer, revision=1, origin=origin)
+    raise refusal
 
 
 def ranking_revise(*, ranking: Ranking, answer: Answer, actor: User) -> Ranking:
@@ -91,20 +94,21 @@ def _check(assignment: Assignment, answer: Answer) -> None:
     answer_check(answer, completions=assignment.texts, criteria=assignment.task.project.criteria)
 
 
-def _finish(assignment: Assignment) -> None:
-    """Move the assignment to submitted, from wherever it may still be submitted."""
+def _finish(assignment: Assignment) -> AlreadySubmitted | LeaseLost | None:
+    """Move the assignment to submitted, from wherever it may still be submitted; else why not, with nothing written."""
     with contextlib.suppress(StaleTransition):
         _submit(assignment)
-        return
+        return None
     # Locked, so that a sweep cannot expire it between this look and the move. SQLite's transaction is the lock.
     assignment.state = Assignment.objects.select_for_update().values_list("state", flat=True).get(pk=assignment.pk)
     if assignment.state in (AssignmentState.SUBMITTED, AssignmentState.SKIPPED):
-        raise AlreadySubmitted(f"This task was {assignment.state} already.")
+        return AlreadySubmitted(f"This task was {assignment.state} already.")
     if assignment.state == AssignmentState.EXPIRED and not lease_revive(
         assignment=assignment, project=assignment.task.project
     ):
-        raise LeaseLost("The lease of this task ran out and somebody else took it: this ranking was not stored.")
+        return LeaseLost("The lease of this task ran out and somebody else took it: this ranking was not stored.")
     _submit(assignment)
+    return None
 
 
 def _submit(assignment: Assignment) -> None:
