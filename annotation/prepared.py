@@ -206,13 +206,6 @@ class Insert(Generic[M]):
         row._state.adding, row._state.db = False, connection.alias
         return True
 
-    def many(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Insert a few rows in one go, each as all its columns hold it; their ids are not asked for."""
-        values = [_bound(row[field.column] for field in self._fields) for row in rows]
-        if values:
-            with _cursor() as cursor:
-                cursor.executemany(self._sql, values)
-
     @cached_property
     def _sql(self) -> str:
         quote = connection.ops.quote_name

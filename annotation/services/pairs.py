@@ -9,19 +9,13 @@ from annotation.services.bulk import rows_insert
 
 
 def pairs_store(rankings: Iterable[Ranking]) -> int:
-    """Write the pairs of these rankings, which have none yet, and their prompts at hand; how many."""
-    return rows_insert(model=PreferencePair, rows=pairs_taught(rankings))
-
-
-def pairs_taught(rankings: Iterable[Ranking]) -> Iterator[dict[str, Any]]:
-    """The pairs that models learn from, as columns of PreferencePair.
+    """Write the pairs of these rankings, which have none yet, and their prompts at hand; how many.
 
     Gold would leak what is known, and a repeat would count one opinion twice: they have none. Neither have
     overruled rankings and those that are not current.
     """
-    for ranking in rankings:
-        if ranking.is_current and not ranking.overruled and ranking.kind in LABEL_KINDS:
-            yield from pair_rows(ranking)
+    teaching = (one for one in rankings if one.is_current and not one.overruled and one.kind in LABEL_KINDS)
+    return rows_insert(model=PreferencePair, rows=(row for ranking in teaching for row in pair_rows(ranking)))
 
 
 def pair_rows(ranking: Ranking) -> Iterator[dict[str, Any]]:

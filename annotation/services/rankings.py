@@ -13,13 +13,12 @@ from annotation.models import Assignment, AssignmentState, PreferencePair, Ranki
 from annotation.prepared import Insert, Select, key
 from annotation.ranking import FULL, Answer, Rewrite, Span, answer_check
 from annotation.services.audit import audit_record
-from annotation.services.pairs import pairs_taught
+from annotation.services.pairs import pairs_store
 from annotation.states import assignment_move
 from annotation.users import User
 
 TASK = Select(lambda: Task.objects.select_for_update(no_key=True).filter(pk=key("task")).values_list("reviewed_at"))
 RANKINGS = Insert(Ranking)
-PAIRS = Insert(PreferencePair)
 
 
 def ranking_submit(
@@ -146,7 +145,7 @@ def ranking_write(
     )
     RANKINGS.one(ranking)
     ranking.prompt = assignment.prompt
-    PAIRS.many(pairs_taught([ranking]))
+    pairs_store([ranking])
     return ranking
 
 

@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, JSONField
 from django.utils import timezone
 
-from annotation.models import Assignment, AssignmentState, IdempotentRequest, PreferencePair, Project, Task
+from annotation.models import Assignment, AssignmentState, IdempotentRequest, Project, Task
 from annotation.prepared import Insert, Select, Slot, Update, key, moment, word
 from tests.factories import TaskFactory, UserFactory, ranked
 
@@ -133,15 +133,3 @@ def test_unless_there_says_whether_it_was_inserted():
     assert not insert.one(second, unless_there=True)
     assert IdempotentRequest.objects.get().pk == first.pk
     assert second.pk is None
-
-
-def test_many_rows_as_their_columns_hold_them(project, alice):
-    ranking = ranked(project, alice)
-    pairs = list(PreferencePair.objects.order_by("id").values())
-    PreferencePair.objects.all().delete()
-    Insert(PreferencePair).many(pairs)
-    assert [one | {"id": 0} for one in PreferencePair.objects.order_by("id").values()] == [
-        one | {"id": 0} for one in pairs
-    ]
-    Insert(PreferencePair).many([])
-    assert ranking.pairs.count() == len(pairs) > 1
