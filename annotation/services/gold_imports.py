@@ -1,9 +1,8 @@
 """Gold from a file: a task of each line, like the other imports with a dry run and a report of every line."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from django.db import transaction
 
@@ -19,6 +18,7 @@ from annotation.importers import (
     text_checked,
     text_field,
 )
+from annotation.layouts.base import listed
 from annotation.models import Project
 from annotation.readers import BadRow, Progress, Row
 from annotation.services.audit import import_end
@@ -84,22 +84,9 @@ def _gold_of(row: Row | BadRow) -> NewGold:
     """The gold of a line, or InvalidInput."""
     if isinstance(row, BadRow):
         raise InvalidInput(row.error)
-    texts = [text_checked(text, "completions") for text in _list(row.values, "completions")]
-    pairs = _list(row.values, "pairs")
+    texts = [text_checked(text, "completions") for text in listed(row.values.get("completions"), "completions")]
+    pairs = listed(row.values.get("pairs"), "pairs")
     if not all(isinstance(pair, list) and all(type(place) is int for place in pair) for pair in pairs):
         raise InvalidInput("'pairs' is no list of [better, worse], places from 0 in completions.")
     prompt = text_field(row.values, PROMPT_TEXT_FIELDS, what="prompt")
     return NewGold(row.line, prompt, texts, pairs, id_field(row.values, ID_FIELDS))
-
-
-def _list(values: Mapping[str, Any], name: str) -> list[Any]:
-    """A field that holds a list; a CSV cell may hold it as JSON."""
-    value = values.get(name)
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise InvalidInput(f"'{name}' is no list.") from None
-    if not isinstance(value, list):
-        raise InvalidInput(f"'{name}' is no list but {type(value).__name__}.")
-    return value
