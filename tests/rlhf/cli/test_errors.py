@@ -248,12 +248,22 @@ def test_wrong_usage_is_exit_code_2(run: Run, capsys: Captured, arguments: tuple
     assert message in capsys.readouterr().err
 
 
+def heard() -> None:
+    """A test run in the background ignores Ctrl+C, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_is_exit_code_130_and_leaves_no_traceback(folder: Path) -> None:
     write_lines(folder / "many.jsonl", [{"dialogue": f"anna {i}", "summary": "bob"} for i in range(50)])
     command = [sys.executable, "-m", "rlhf", "sft", "--model", "model", "--data", "many.jsonl", "--out", "out"]
     environment = os.environ | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen(
-        [*command, "--set", "epochs=100000"], cwd=folder, stderr=subprocess.PIPE, text=True, env=environment
+        [*command, "--set", "epochs=100000"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=heard,
     )
     metrics = folder / "out.logs" / "metrics.jsonl"
     deadline = time.monotonic() + 120
