@@ -60,7 +60,7 @@ class Ranking(models.Model):
     """
 
     assignment = models.ForeignKey(Assignment, models.CASCADE, related_name="rankings", db_index=False)
-    project = models.ForeignKey(Project, models.CASCADE, related_name="rankings", db_index=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="rankings")
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="rankings")
     annotator = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="rankings", db_index=False)
     revision = models.PositiveIntegerField(default=1)
@@ -100,7 +100,7 @@ class PreferencePair(models.Model):
     """``chosen`` was ranked above ``rejected``; for a tie the two are in id order."""
 
     ranking = models.ForeignKey(Ranking, models.CASCADE, related_name="pairs", db_index=False)
-    project = models.ForeignKey(Project, models.CASCADE, related_name="pairs", db_index=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="pairs")
     prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="pairs")
     annotator = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="pairs")
     chosen = models.ForeignKey(Completion, models.CASCADE, related_name="+")

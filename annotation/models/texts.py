@@ -18,7 +18,7 @@ class Split(models.TextChoices):
 
 
 class Prompt(models.Model):
-    project = models.ForeignKey(Project, models.CASCADE, related_name="prompts", db_index=False)
+    project = models.ForeignKey(Project, models.CASCADE, related_name="prompts")
     identity = models.CharField(max_length=200, help_text="The external id, else the content hash.")
     external_id = models.CharField(max_length=200, blank=True)
     text = models.TextField(blank=True, help_text="What the model reads; empty where the source is not known.")

@@ -8,9 +8,12 @@ import datasets
 import pyarrow.parquet
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from annotation.conversations import as_prompt
 from annotation.exceptions import InvalidInput
+from annotation.export_rows import pair_rows, ranking_rows
 from annotation.exporters import as_lines, as_parquet, format_check, pairs_export
 from annotation.models import Ranking, TaskKind
 from annotation.ranking import Answer
@@ -206,3 +209,16 @@ def test_the_command_writes_the_same(project, alice, tmp_path):
 def test_completions_that_nobody_ranked_are_in_no_pair(project, alice):
     CompletionFactory(prompt=ranked(project, alice).prompt, text="Unranked.")
     assert "Unranked." not in export(project)
+
+
+def test_sqlite_reads_the_rows_in_order_and_sorts_nothing(project, alice):
+    """A million rankings' texts would be sorted before the first row."""
+    ranked(project, alice)
+    with CaptureQueriesContext(connection) as captured:
+        list(pair_rows(project=project, layout="full"))
+        list(ranking_rows(project=project))
+    with connection.cursor() as cursor:
+        for query in captured.captured_queries:
+            cursor.execute(f"EXPLAIN QUERY PLAN {query['sql']}")
+            plan = [row[3] for row in cursor.fetchall()]
+            assert not [step for step in plan if "TEMP B-TREE" in step], plan

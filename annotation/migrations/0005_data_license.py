@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotation", "0005_redundant_indexes"),
+        ("annotation", "0004_review"),
     ]
 
     operations = [
