@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROW_GROUP = 5000  # rows
-ROW_GROUP_TEXT = 1024 * 1024  # characters
+ROW_GROUP_TEXT = 2 * 1024 * 1024  # characters
 
 
 class ParquetFile:
@@ -16,7 +16,6 @@ class ParquetFile:
 
     def __init__(self, place: "Path | IO[bytes]", schema: Any) -> None:
         import pyarrow.parquet  # 100 ms that only exports and snapshots cost
-
         self.count = 0
         self._schema = schema
         # Without the least and the greatest text of each column and group, which the footer holds to the end.
