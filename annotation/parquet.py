@@ -16,6 +16,7 @@ class ParquetFile:
 
     def __init__(self, place: "Path | IO[bytes]", schema: Any) -> None:
         import pyarrow.parquet  # 100 ms that only exports and snapshots cost
+
         self.count = 0
         self._schema = schema
         # Without the least and the greatest text of each column and group, which the footer holds to the end.
