@@ -6,7 +6,7 @@ a queryset still says what is asked, with a Slot where a value comes in; its SQL
 on a connection, PostgreSQL's plan are kept. For what a page asks once, an ordinary queryset is the better choice.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -62,30 +62,25 @@ class _Statement:
 
 def _execute(sql: str, params: Sequence[Any]) -> Any:
     """The cursor after running ``sql``, which the caller closes."""
-    cursor = _cursor()
-    cursor.execute(sql, _bound(params))
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor == "postgresql":
+        cursor = _server_cursor(database)
+        # Numbers go as digits and take their columns' types: psycopg would choose one by the size of each.
+        cursor.execute(sql, [str(value) if type(value) is int else value for value in params])
+        return cursor
+    adapt = database.ops.adapt_datetimefield_value
+    cursor = database.cursor()
+    cursor.execute(sql, [adapt(value) if isinstance(value, datetime) else value for value in params])
     return cursor
 
 
-def _cursor() -> Any:
-    database = connections[DEFAULT_DB_ALIAS]
-    if database.vendor != "postgresql":
-        return database.cursor()
+def _server_cursor(database: Any) -> Any:
+    """One that leaves the values to the server, which keeps the plan; Django's own writes them into the text."""
     import psycopg  # 10 MB that SQLite does without
 
-    # Django's own cursor writes the values into the text. This one leaves them to the server, which keeps the plan.
     database.close_if_health_check_failed()
     database.ensure_connection()
-    return database._prepare_cursor(psycopg.Cursor(database.connection))  # type: ignore[attr-defined]  # not in the stubs
-
-
-def _bound(params: Iterable[Any]) -> list[Any]:
-    database = connections[DEFAULT_DB_ALIAS]
-    if database.vendor == "postgresql":
-        # Numbers go as digits and take their columns' types: psycopg would choose one by the size of each.
-        return [str(value) if type(value) is int else value for value in params]
-    adapt = database.ops.adapt_datetimefield_value
-    return [adapt(value) if isinstance(value, datetime) else value for value in params]
+    return database._prepare_cursor(psycopg.Cursor(database.connection))
 
 
 class _Rows(_Statement):

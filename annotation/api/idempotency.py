@@ -74,7 +74,9 @@ class _Known(Exception):  # noqa: N818 -- not an error: the way out of the trans
 def _claim(request: Request, name: str, fingerprint: str) -> IdempotentRequest:
     record = IdempotentRequest(user=person(request), key=name, fingerprint=fingerprint, status=0)
     while not REQUESTS.one(record, unless_there=True):
-        known = IdempotentRequest.objects.get(user=record.user, key=name)
+        known = IdempotentRequest.objects.filter(user=record.user, key=name).first()
+        if known is None:
+            continue  # swept away since
         if known.created_at >= timezone.now() - KEPT:
             raise _Known(known)
         known.delete()  # it only has not been swept away yet
